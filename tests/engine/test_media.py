@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import test_utils, web
+from livekit import api
 
 from tests.support.sfu import RunningSfu
 from utd_rx.engine.livekit_media import LiveKitMedia
+from utd_rx.engine.media import MediaUnavailable
 from utd_rx.engine.rules.roles import Grant
 
 
@@ -39,3 +42,33 @@ async def test_the_metadata_of_a_room_that_is_there_stays(media: LiveKitMedia) -
     assert (again.sid, again.metadata) == (opened.sid, "m")
     found = next(room for room in await media.list_rooms() if room.name == "friday")
     assert (found.metadata, found.max_participants) == ("m", 2)
+
+
+ODD_STATE = api.ListParticipantsResponse(participants=[api.ParticipantInfo(state=99)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>"),
+        (502, b"<html>"),
+        (502, b'["ab"]'),
+        (400, b'"ab"'),
+        (400, b'{"code": ["a"], "msg": 1, "meta": 2}'),
+        (404, b"[1]"),
+        (200, ODD_STATE.SerializeToString()),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_none(status: int, body: bytes) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    app = web.Application()
+    app.add_routes([web.post("/{path:.*}", answer)])
+    async with test_utils.TestServer(app) as server:
+        media = LiveKitMedia(str(server.make_url("")), "key", "s" * 32)
+        try:
+            with pytest.raises(MediaUnavailable):
+                await media.list_participants("friday")
+        finally:
+            await media.aclose()

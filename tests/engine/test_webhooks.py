@@ -12,7 +12,14 @@ import pytest
 from tests.engine.backend import PATIENCE, SECRET, Backend, running_backend
 from tests.engine.fakes import FakeClock
 from tests.fixtures import wire_fixture
-from utd_rx.engine.webhooks import MAX_WAITING, PAUSES, TRY_SECONDS, WebhookSender, pause_after
+from utd_rx.engine.webhooks import (
+    MAX_WAITING,
+    MAX_WAITING_BYTES,
+    PAUSES,
+    TRY_SECONDS,
+    WebhookSender,
+    pause_after,
+)
 
 
 @pytest.fixture
@@ -173,6 +180,17 @@ async def test_at_most_a_thousand_wait_and_the_oldest_are_dropped(
     sender.start()
     got = [await backend.next() for _ in range(MAX_WAITING)]
     assert [one.body["number"] for one in got] == list(range(3, MAX_WAITING + 3))
+
+
+async def test_at_most_eight_mebibytes_wait_and_the_oldest_are_dropped(
+    backend: Backend, sender: WebhookSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(12):
+        sender.post("room_started", number=number, text="x" * (MAX_WAITING_BYTES // 10))
+    assert len(caplog.records) == 3  # nine of ten, with what is around the text
+    sender.start()
+    got = [await backend.next() for _ in range(9)]
+    assert [one.body["number"] for one in got] == list(range(3, 12))
 
 
 async def test_closing_waits_for_nobody(

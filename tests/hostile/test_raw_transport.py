@@ -37,7 +37,8 @@ class Owner:
     transport: Transport
 
     def __init__(self) -> None:
-        self.packets = 0
+        self.packets = self.reports = 0
+        self.heard = asyncio.Event()
         self.messages: list[bytes] = []
         self.last = asyncio.Event()
 
@@ -47,8 +48,11 @@ class Owner:
 
     def on_rtp(self, _packet: bytes, _now: float) -> None:
         self.packets += 1
+        self.heard.set()
 
-    def on_rtcp(self, packet: bytes, now: float) -> None: ...
+    def on_rtcp(self, _packet: bytes, _now: float) -> None:
+        self.reports += 1
+
     def on_data(self, _label: str, message: bytes) -> Iterator[None]:
         self.messages.append(message)
         if message == b"last":
@@ -100,6 +104,20 @@ async def test_media_beyond_a_rate_is_dropped() -> None:
         await all_came(mallory, owner)
         seconds = asyncio.get_running_loop().time() - began
         assert 4_000 <= owner.packets <= 4_000 * (1 + seconds) + 1
+
+
+@pytest.mark.parametrize("is_used_up", [False, True])
+async def test_reports_of_who_has_no_share_left_are_dropped_and_media_is_not(
+    is_used_up: bool,
+) -> None:
+    mine = Share(1.0, 1000.0)
+    async with connected(mine) as (mallory, owner):
+        mine.spend(2000.0 if is_used_up else 0.0, asyncio.get_running_loop().time())
+        mallory.transport.send_media(struct.pack("!BBHI", 0x80, 201, 1, 4242))
+        mallory.rtp()
+        async with asyncio.timeout(20):
+            await owner.heard.wait()
+        assert (owner.packets, owner.reports) == (1, not is_used_up)
 
 
 async def test_more_streams_than_anybody_needs_are_dropped() -> None:

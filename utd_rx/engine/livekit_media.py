@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 import aiohttp
@@ -21,7 +21,9 @@ from utd_rx.engine.rules.refusal import conflict
 from utd_rx.engine.rules.roles import Grant
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.secrets import foreign_text
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 # A loopback call takes 2-4 ms (docs/livekit.md, "Joining"). A client gives the engine 8 s in all.
@@ -46,26 +48,30 @@ class LiveKitMedia:
             departure_timeout=ABANDONED_ROOM_SECONDS,
             max_participants=most,
         )
-        found = await _answer(self._api.room.create_room(request))
-        assert found is not None  # only what is asked about may be missing
-        return room_of(found)
+        found = await _answer(self._api.room.create_room(request), room_of)
+        if found is None:  # only what is asked about may be missing
+            raise MediaUnavailable("it has no room service")
+        return found
 
     async def close_room(self, room: str) -> bool:
         return await _found(self._api.room.delete_room(api.DeleteRoomRequest(room=room)))
 
     async def list_rooms(self) -> tuple[MediaRoom, ...]:
-        found = await _answer(self._api.room.list_rooms(api.ListRoomsRequest()))
-        return () if found is None else tuple(room_of(room) for room in found.rooms)
+        def read(found: api.ListRoomsResponse) -> tuple[MediaRoom, ...]:
+            return tuple(map(room_of, found.rooms))
+
+        return await _answer(self._api.room.list_rooms(api.ListRoomsRequest()), read) or ()
 
     async def list_participants(self, room: str) -> tuple[MediaParticipant, ...]:
+        def read(found: api.ListParticipantsResponse) -> tuple[MediaParticipant, ...]:
+            return tuple(map(participant_of, found.participants))
+
         request = api.ListParticipantsRequest(room=room)
-        found = await _answer(self._api.room.list_participants(request))
-        return () if found is None else tuple(map(participant_of, found.participants))
+        return await _answer(self._api.room.list_participants(request), read) or ()
 
     async def get_participant(self, room: str, identity: str) -> MediaParticipant | None:
         request = api.RoomParticipantIdentity(room=room, identity=identity)
-        found = await _answer(self._api.room.get_participant(request))
-        return None if found is None else participant_of(found)
+        return await _answer(self._api.room.get_participant(request), participant_of)
 
     async def remove(self, room: str, identity: str) -> bool:
         request = api.RoomParticipantIdentity(room=room, identity=identity)
@@ -118,26 +124,28 @@ class _NobodyAnswered(MediaUnavailable):
     """livekit-server passed a call on to the room or participant, and nobody took it for 3 s."""
 
 
-async def _answer(call: Awaitable[T]) -> T | None:
-    """Await a call of the server API; None is no such room or participant."""
+async def _answer(call: Awaitable[T], read: Callable[[T], R]) -> R | None:
+    """Await a call of the server API, and read its answer; None is no such room or participant."""
     try:
-        return await call
+        return read(await call)
     except api.TwirpError as error:
         if error.code == api.TwirpErrorCode.NOT_FOUND:
             return None
-        if "remote unmute not enabled" in error.message:
+        message = str(error.message)  # both are whatever JSON was in the body
+        if "remote unmute not enabled" in message:
             raise conflict("the media server does not let the engine unmute anybody") from error
-        detail = f"{error.code} (HTTP {error.status})"
-        if "no response from servers" in error.message:
+        detail = f"{foreign_text(str(error.code))} (HTTP {error.status})"
+        if "no response from servers" in message:
             raise _NobodyAnswered(detail) from error
         raise MediaUnavailable(detail) from error
-    # RuntimeError: aiohttp's for a session that was closed while a request came in.
-    except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
+    # The boundary: whatever comes of an answer that is none, in LiveKit's library as in `read`, is
+    # no answer, or whoever repeats a question would end with it.
+    except Exception as error:
         raise MediaUnavailable(type(error).__name__) from error
 
 
 async def _found(call: Awaitable[object]) -> bool:
-    return await _answer(call) is not None
+    return await _answer(call, lambda _: True) is True
 
 
 async def _reached(call: Awaitable[object]) -> bool:

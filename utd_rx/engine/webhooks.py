@@ -2,7 +2,7 @@
 (docs/contract.md, "Webhooks").
 
 One is under way at a time, so that they arrive in order: while a backend does not answer, those
-behind wait. At most 1,000 do; then the oldest are dropped.
+behind wait. At most 1,000 do, of 8 MiB together; then the oldest are dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import secrets
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -21,6 +20,7 @@ import aiohttp
 from attrs import frozen
 
 from utd_rx.engine.engine_clock import EngineClock, to_iso
+from utd_rx.engine.newest import Newest
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.protocol.wire.webhooks import ATTEMPT, EVENT, SIGNATURE, signature_of
 
@@ -33,6 +33,7 @@ PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds between the tries."""
 
 MAX_WAITING: Final = 1000
+MAX_WAITING_BYTES: Final = 8 * 1024 * 1024
 
 
 def pause_after(attempt: int, status: int | None) -> float | None:
@@ -62,7 +63,7 @@ class WebhookSender:
         self._url = url
         self._secret = secret
         self._clock = clock
-        self._waiting: deque[_Event] = deque()
+        self._waiting = Newest[_Event](MAX_WAITING, MAX_WAITING_BYTES, lambda one: len(one.body))
         self._posted = asyncio.Event()
         self._tasks = OwnedTasks()
 
@@ -89,11 +90,9 @@ class WebhookSender:
             **body,
         }
         raw = json.dumps(wire).encode()
-        if len(self._waiting) >= MAX_WAITING:
-            dropped = self._waiting.popleft()
-            logger.warning("webhook %s %s dropped: too many wait", dropped.name, dropped.id)
         signature = signature_of(raw, self._secret)
-        self._waiting.append(_Event(event, str(wire["id"]), raw, signature))
+        for dropped in self._waiting.append(_Event(event, str(wire["id"]), raw, signature)):
+            logger.warning("webhook %s %s dropped: too many wait", dropped.name, dropped.id)
         self._posted.set()
 
     async def _send_all(self, url: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine.agent.client import caller, kinds, sound_of
 from tests.engine.fakes import FakeClock, HastyClock
-from utd_rx.engine.agent import AgentCall, LocalAgent
+from utd_rx.engine.agent import AgentCall, LocalAgent, call
 from utd_rx.engine.agent.messages import SoundSent, TextSent
 from utd_rx.engine.agent.voice import hum
 
@@ -243,6 +243,21 @@ async def test_an_agent_is_ended_with_its_session() -> None:
             pass
         await ended.wait()
         assert ended.is_set()
+
+
+async def test_what_is_kept_of_large_messages_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "MAX_WAITING_BYTES", 500_000)
+    monkeypatch.setattr(call, "MAX_HEARD_BYTES", 1_000_000)
+    async with LocalAgent(idle, clock=HastyClock()) as agent, caller(agent) as who:
+        for level in range(6):
+            await who.speak(np.full(150_000, level, np.int16), rate=50 * 150_000)  # 300 kB
+        for text in "abc":
+            await who.send("input_text.send", text=text * 200_000)
+        await who.call.until(lambda call: len(call.texts) and call.texts[-1][0] == "c")
+        assert sorted(set(who.call.heard)) == [3, 4, 5]
+        assert [text[0] for text in who.call.texts] == ["b", "c"]
+        kept = [message async for message in first(who.call, 2)]
+    assert [type(message) for message in kept] == [TextSent, TextSent]
 
 
 async def test_sound_that_nobody_takes_is_bounded() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.engine.rules.gate import FLOOR_SECONDS, Ban, Gate
+from utd_rx.engine.rules.gate import FLOOR_SECONDS, MAX_BANS, MAX_ROOM_BANS, Ban, Gate
+from utd_rx.engine.rules.refusal import Reason, Refusal
 
 
 def banned(*entries: Ban) -> Gate:
@@ -47,14 +49,52 @@ def test_a_second_ban_of_the_same_scope_replaces_the_first() -> None:
     assert [(one.reason, one.id) for one in found.active_bans(3.0)] == [("b", 2)]
 
 
+def full(rooms: int, each: int, ends: float | None = None) -> Gate:
+    """As many bans from each of so many rooms."""
+    return banned(
+        *(Ban(0, f"u{n}", 1.0, f"r{room}", "", ends) for room in range(rooms) for n in range(each))
+    )
+
+
+def test_a_room_has_so_many_bans_and_other_rooms_and_the_project_have_theirs() -> None:
+    gate = full(1, MAX_ROOM_BANS)
+    with pytest.raises(Refusal) as refused:
+        gate.ban(Ban(0, "one more", 2.0, "r0"))
+    assert refused.value.reason is Reason.CONFLICT
+    assert gate.ban(Ban(0, "u7", 2.0, "r0"))[1].id == MAX_ROOM_BANS + 1  # in place of the first
+    for room in ("r1", None):
+        assert gate.ban(Ban(0, "one more", 2.0, room))[0].is_banned("one more", room, 3.0)
+    gate, _ = gate.unban("u7", "r0")
+    assert gate.ban(Ban(0, "one more", 2.0, "r0"))[0].is_banned("one more", "r0", 3.0)
+
+
+def test_all_rooms_have_so_many_bans_and_the_project_has_more() -> None:
+    gate = full(MAX_BANS // MAX_ROOM_BANS, MAX_ROOM_BANS)
+    with pytest.raises(Refusal):
+        gate.ban(Ban(0, "mona", 2.0, "another"))
+    assert gate.ban(Ban(0, "mona", 2.0))[0].is_banned("mona", "another", 3.0)
+
+
+def test_bans_that_ended_make_room() -> None:
+    gate, entry = full(2, MAX_ROOM_BANS, 60.0).ban(Ban(0, "mona", 61.0, "r0"))
+    assert gate.active_bans(1.0) == (entry,)
+
+
+def test_the_newest_ban_is_the_first_whatever_it_is_from() -> None:
+    gate = banned(*(Ban(0, who, 1.0, room) for who, room in (("a", "r"), ("b", None), ("a", "s"))))
+    gate, _ = gate.ban(Ban(0, "a", 2.0, "r"))
+    assert [one.id for one in gate.active_bans(3.0)] == [4, 3, 2]
+    assert [one.id for one in gate.active_bans(3.0, "r")] == [4]
+
+
 def test_lifting_without_a_room_lifts_all() -> None:
     found = banned(Ban(0, "omar", 1.0), Ban(0, "omar", 1.0, "friday"), Ban(0, "mona", 1.0))
     left, lifted = found.unban("omar", None)
     assert lifted == 2
-    assert [one.identity for one in left.bans] == ["mona"]
+    assert [one.identity for one in left.active_bans(1.0)] == ["mona"]
     left, lifted = found.unban("omar", "friday")
     assert lifted == 1
-    assert [one.room for one in left.bans] == [None, None]
+    assert [one.room for one in left.active_bans(1.0)] == [None, None]
     assert left.unban("sara", None) == (left, 0)
 
 

@@ -9,7 +9,7 @@ from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, SPEAK, STAR, Grant, Role, clamp
-from utd_rx.engine.rules.room_state import Admission, RoomState, Session
+from utd_rx.engine.rules.room_state import MAX_ABSENT, Admission, RoomState, Session
 from utd_rx.models.stream_type import UTDStreamType
 
 AUDIO, LIVE = UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM
@@ -149,6 +149,25 @@ def test_the_ends_that_are_remembered_are_bounded() -> None:
     for n in range(100):
         room, _ = room_state.left(room, Session("sara", f"PA_{n}"), 0.0, 0.0)
     assert room.ended == tuple(f"PA_{n}" for n in range(36, 100))
+
+
+def test_of_those_who_minted_and_never_came_the_last_are_remembered() -> None:
+    room = admit(None, "sara", Role.HOST)
+    room = admit(room, "adam", Role.ADMIN, proven=True)
+    room = admit(room, "narrow", proven=True, override=Grant(can_publish_data=False))
+    for who in ("here", "asks"):
+        room = admit(room, who)
+    room, _ = room_state.joined(room, Session("here", "PA_1"), 0.0)
+    room, *_ = command_seats(room, room_state.actor_of(room, "sara"), SetUpSeats(count=2), 0.0)
+    room, *_ = command_seats(room, room_state.actor_of(room, "asks"), TakeSeat(1), 0.0)
+    for n in range(MAX_ABSENT + 500):
+        asked = Admission(f"u{n}", AUDIO, Role.AUDIENCE)
+        room, _, _ = room_state.admit(room, asked, 2 + n, 0.0)
+        assert len(room.members) <= MAX_ABSENT + 1
+    assert {"sara", "adam", "narrow", "here", "asks"} < room.members.keys()
+    assert "u0" not in room.members
+    assert f"u{MAX_ABSENT + 499}" in room.members
+    assert len(room.members) > 0.8 * MAX_ABSENT
 
 
 @pytest.mark.parametrize(

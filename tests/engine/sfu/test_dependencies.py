@@ -72,6 +72,15 @@ def test_a_frame_may_name_its_dependencies_itself() -> None:
     assert not far.is_independent
 
 
+@pytest.mark.parametrize("count", [64, 65])
+def test_more_templates_than_the_format_has_are_not_read(count: int) -> None:
+    steps = "00" * (count - 1) + "11"
+    numbers = f"11{0:06b}{1:016b}"  # a whole frame, by the first template; its number
+    bits = f"{numbers}10000{0:06b}{0:05b}{steps}{'00' * count}{'0' * count}00"
+    descriptor = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    assert (DependencyReader().read(descriptor, 100) == UNKNOWN) is (count > 64)
+
+
 @given(st.lists(st.binary(max_size=100), max_size=5))
 def test_any_bytes_are_survived(descriptors: list[bytes]) -> None:
     reader = DependencyReader()

@@ -23,6 +23,7 @@ from utd_rx.engine.sfu.limits import (
     LimitError,
     decode_join_request,
     decode_request,
+    share,
 )
 
 FIELDS = [one for one in rtc.SignalRequest.DESCRIPTOR.fields if one.message_type is not None]
@@ -132,6 +133,27 @@ def test_lists_in_lists_are_bounded_together(request_: rtc.SignalRequest) -> Non
     finally:
         sys.setprofile(None)
     assert 0 < looks <= MAX_ENTRIES
+
+
+@pytest.mark.parametrize(("layers", "of_codec"), [(8, 8), (9, 8), (8, 9)])
+def test_nobody_announces_more_layers_than_there_are_names_for(layers: int, of_codec: int) -> None:
+    codec = rtc.SimulcastCodec(layers=[models.VideoLayer()] * of_codec)
+    track = rtc.AddTrackRequest(layers=[models.VideoLayer()] * layers, simulcast_codecs=[codec])
+    request = rtc.SignalRequest(add_track=track)
+    if (layers, of_codec) == (8, 8):
+        assert decode_request(request.SerializeToString()) == request
+        return
+    with pytest.raises(LimitError, match=r"layers exceeds limits"):
+        decode_request(request.SerializeToString())
+
+
+def test_a_share_is_a_quarter_of_the_loop() -> None:
+    mine = share()
+    mine.spend(0.0125 + 0.25, 0.0)
+    assert mine.wait(0.0) == pytest.approx(1.0)
+    mine.wait(60.0)
+    mine.spend(0.0126, 60.0)  # no more is saved than may be used at once
+    assert mine.wait(60.0) > 0.0
 
 
 def test_of_texts_in_a_list_the_longest_counts() -> None:

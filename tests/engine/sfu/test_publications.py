@@ -69,6 +69,19 @@ def test_a_section_that_no_offer_has_any_more_is_forgotten_with_its_track(
     assert publications.keep(set()) == []
 
 
+def test_a_section_that_was_forgotten_and_comes_anew_goes_on_with_nothing(
+    publications: Publications, recorded: Recorded
+) -> None:
+    section = microphone(recorded)
+    publication = add_microphone(publications, section)
+    publications.answer(section, 0.0)
+    publications.keep(set())
+    publications.remove(publication)
+    # Firefox: the section names another track than what was announced.
+    announced = publications.add(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
+    assert publications.answer(section, 0.0)[1] is announced
+
+
 def test_a_section_that_stops_ends_its_track_and_is_no_free_slot(
     publications: Publications, recorded: Recorded
 ) -> None:

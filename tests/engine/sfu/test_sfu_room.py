@@ -14,6 +14,7 @@ from tests.engine.sfu.rooms import Signal, claims, done, join
 from tests.hostile.raw_participant import RawParticipant
 from utd_rx.engine.sfu import sdp
 from utd_rx.engine.sfu.limits import LimitError
+from utd_rx.engine.sfu.participant_ports import SfuContext
 from utd_rx.engine.sfu.sfu_participant import Reason, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.transport import MAX_HELD
@@ -179,8 +180,9 @@ async def test_who_left_is_freed_at_once(room: SfuRoom, has_two: bool) -> None:
 
 
 async def test_of_news_without_end_everybody_hears_little_and_the_newest(room: SfuRoom) -> None:
-    _, alice = join(room, "alice")
-    bob, own = join(room, "bob")
+    now = asyncio.get_running_loop().time()
+    _, alice = join(room, "alice", now)
+    bob, own = join(room, "bob", now)
     publication = bob.publications.add(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
     bob.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO, name="n" * 256))
     alice.sent.clear()
@@ -188,14 +190,40 @@ async def test_of_news_without_end_everybody_hears_little_and_the_newest(room: S
         bob.set_muted(publication, n % 2 == 0)
     assert 10 < len(alice.sent) < 1000
     assert len(own.sent) > 4000  # who asked is answered
-    room.tick(3.0)
+    room.tick(now + 10.0)
     updates = [one.update for one in alice.sent if one.HasField("update")]
     told = [one.version for update in updates for one in update.participants if one.sid == bob.sid]
     assert told[-1] == bob.version
     assert told == sorted(told)
     bob.close(Reason.CLIENT_INITIATED)
-    room.tick(6.0)
+    room.tick(now + 20.0)
     assert ("bob", State.DISCONNECTED) in alice.news()
+
+
+async def test_news_of_one_does_not_take_anothers_along_before_its_time(
+    room: SfuRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 10.0
+    monkeypatch.setattr(SfuContext, "now", staticmethod(lambda: now))
+    _, alice = join(room, "alice")
+    pairs = []
+    for identity in ("bob", "helper"):
+        who, _ = join(room, identity)
+        who.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO, name="n" * 256))
+        pairs.append((who, next(iter(who.publications))))
+    (bob, his), (helper, theirs) = pairs
+    bob.metadata = "m" * 32_000
+    alice.sent.clear()
+    for _ in range(80):
+        now += 0.05
+        bob.set_muted(his, not his.info.muted)
+        for _ in range(8):
+            helper.set_muted(theirs, not theirs.info.muted)
+        room.tick(now)
+    told = [info for one in alice.sent for info in one.update.participants]
+    heard = sum(info.ByteSize() for info in told if info.sid == bob.sid)
+    assert 4 * 50_000 < heard < 5 * 64 * 1024 + 33_000  # four seconds' worth, and the first of it
+    assert len([info for info in told if info.sid == helper.sid]) > 50
 
 
 async def test_data_beyond_a_share_is_held_then_refused_in_words(room: SfuRoom) -> None:

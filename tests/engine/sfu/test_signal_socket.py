@@ -186,6 +186,23 @@ async def test_what_is_no_request_ends_the_connection(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("kind", ["ping", "pong"])
+async def test_pings_without_end_close_it(connect: Connect, server: Server, kind: str) -> None:
+    socket = await connect(lambda signal: signal.send(b"hello"))
+    assert await socket.receive_bytes() == b"hello"
+    send = socket.ping if kind == "ping" else socket.pong
+    for _ in range(100):
+        await send()
+    await socket.send_bytes(rtc.SignalRequest(ping=1).SerializeToString())
+    async with asyncio.timeout(20):
+        await server.times.get()
+    for _ in range(20):
+        await send()
+    assert await received(socket) == []
+    assert socket.close_code == 1008
+    await server.end()
+
+
 async def test_a_packed_message_is_not_unpacked_beyond_what_a_message_may_be(
     connect: Connect, server: Server
 ) -> None:

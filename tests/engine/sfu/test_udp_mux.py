@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aioice.stun
 import pytest
+from aiortc import RTCCertificate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utd_rx.engine.sfu.limits import share
+from utd_rx.engine.sfu.transport import Transport
 from utd_rx.engine.sfu.udp_mux import Address, UdpMux, local_addresses
 
 PASSWORD = "p" * 32
@@ -36,10 +39,17 @@ class Endpoint:
         self.answers: list[tuple[bytes, Address]] = []
         self.datagrams: list[bytes] = []
         self.is_broken = self.is_here = False
+        self.cost = 0.0
         self.news = asyncio.Event()
 
     def holds(self, address: Address, now: float) -> bool:
         return self.is_here
+
+    def takes_check(self, now: float) -> bool:
+        return True
+
+    def charge(self, cost: float, now: float) -> None:
+        self.cost += cost
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         self.checks.append((address, is_nominating))
@@ -98,6 +108,51 @@ async def test_who_is_at_an_address_keeps_it_against_an_authentic_check_of_anoth
     mux.receive(b"\x80sound", AT, 1.0)
     assert (len(victim.datagrams), len(mallory.datagrams)) == (is_here, not is_here)
     assert len(mallory.checks) == (not is_here)
+    assert mallory.cost > 0.0  # either way
+
+
+class Listener:
+    """Nobody, at the end of a transport."""
+
+    def on_connected(self) -> None: ...
+    def on_failed(self, reason: str) -> None: ...
+    def on_rtp(self, packet: bytes, now: float) -> None: ...
+    def on_rtcp(self, packet: bytes, now: float) -> None: ...
+    def on_data(self, label: str, message: bytes) -> Iterator[None]:
+        return iter(())
+
+
+async def test_checks_are_of_ones_share_and_few_are_answered_without_it(mux: UdpMux) -> None:
+    mine = share()
+    transport = Transport(mux, RTCCertificate.generateCertificate(), ("h",), Listener(), mine)
+    transport.restart()
+    local = transport.local()
+    one, forged = (check(local.ice_ufrag, key) for key in (local.ice_password, "another"))
+    for _ in range(1000):
+        mux.receive(forged, AT, 1.0)
+    assert mux.dropped == 1000
+    for _ in range(10_000):
+        mux.receive(one, AT, 1.0)
+        if mux.dropped > 1000:
+            break
+    assert mine.wait(1.0) > 0.0  # used up, by checks alone
+    mine.spend(1000.0, 1.0)
+    for now in (1000.0, 1001.0):
+        mux.dropped = 0
+        for _ in range(150):
+            mux.receive(one, AT, now)
+        assert 45 <= mux.dropped <= 50  # an honest client needs a fifth of the others
+    transport.close()
+
+
+async def test_of_a_datagram_two_kibibytes_are_read(mux: UdpMux, peer: Peer) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", PASSWORD, endpoint)
+    await peer.ask(check())
+    peer.socket.send(b"\x80" + bytes(4_000))
+    async with asyncio.timeout(10):
+        await endpoint.news.wait()
+    assert [len(one) for one in endpoint.datagrams] == [2_048]
 
 
 async def test_an_answer_goes_to_who_is_at_its_address_and_to_nobody_else(mux: UdpMux) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from math import ceil, inf
+from sys import getsizeof
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,7 @@ from utd_rx.engine.agent.messages import (
 )
 from utd_rx.engine.agent.voice import spoken
 from utd_rx.engine.engine_clock import EngineClock
+from utd_rx.engine.newest import Newest
 from utd_rx.engine.web_socket import WebSocket
 from utd_rx.models.audio import Samples
 
@@ -44,8 +46,14 @@ CHUNK_SECONDS: Final = 0.02
 MAX_WAITING: Final = 3_000
 """Messages kept for an agent that does not listen, a minute of sound; the oldest are dropped."""
 
+MAX_WAITING_BYTES: Final = 8 * 1024 * 1024
+"""Of them together, and of `texts`."""
+
 MAX_HEARD: Final = 30_000
 """Pieces of sound that `heard` remembers, ten minutes of 20 ms; the oldest are dropped."""
+
+MAX_HEARD_BYTES: Final = 64 * 1024 * 1024
+"""Of them together: ten minutes of 48 kHz, and some."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +67,7 @@ class AgentCall:
         session_id: What `create` tells.
         call_id: What `create` tells.
         tools: The client's, by name, as last declared.
-        texts: What was typed to it, the last 3,000.
+        texts: What was typed to it, the last 3,000 and 8 MiB.
         heard_seconds: How much sound the client sent.
         faults: The codes of the messages that were refused.
     """
@@ -78,13 +86,15 @@ class AgentCall:
         self.session_id = f"sess_{secrets.token_hex(12)}"
         self.call_id = f"CALL-{secrets.token_hex(8)}"
         self.tools: dict[str, DeclaredTool] = {}
-        self.texts: deque[str] = deque(maxlen=MAX_WAITING)
+        self.texts: Newest[str] = Newest(MAX_WAITING, MAX_WAITING_BYTES, getsizeof)
         self.heard_seconds = 0.0
         self.faults: deque[str] = deque(maxlen=MAX_WAITING)
         self._clock = clock
         self._line = AgentLine(ws)
-        self._heard: deque[bytes] = deque(maxlen=MAX_HEARD)
-        self._waiting: deque[SoundSent | TextSent] = deque(maxlen=MAX_WAITING)
+        self._heard: Newest[bytes] = Newest(MAX_HEARD, MAX_HEARD_BYTES, getsizeof)
+        self._waiting: Newest[SoundSent | TextSent] = Newest(
+            MAX_WAITING, MAX_WAITING_BYTES, _size_of
+        )
         self._answers: dict[str, asyncio.Future[str]] = {}
         self._news = asyncio.Event()
         self._said: str | None = None
@@ -335,6 +345,10 @@ class AgentCall:
     async def _changed(self) -> None:
         self._news.clear()
         await self._news.wait()
+
+
+def _size_of(message: SoundSent | TextSent) -> int:
+    return getsizeof(message.pcm if isinstance(message, SoundSent) else message.text)
 
 
 def _give_up(answer: asyncio.Future[str]) -> None:

@@ -43,6 +43,13 @@ MAX_ENDED: Final = 64
 """How many ended sessions are remembered; reports overtake each other by a few at most."""
 
 
+MAX_ABSENT: Final = 10_000
+"""How many of those who minted and are not connected are remembered."""
+
+_FORGOTTEN: Final = 1_000
+"""How many are forgotten at once, when they are more."""
+
+
 @frozen
 class Member:
     """Somebody who minted a token for the room and was not thrown out since.
@@ -146,7 +153,7 @@ def admit(
     if not asked.is_proven and (known := room.members.get(asked.identity)) is not None:
         override = known.override
     member = Member(asked.identity, role, serial, asked.name, asked.image, override)
-    room = evolve(room, members=room.members.set(asked.identity, member))
+    room = _bounded(evolve(room, members=room.members.set(asked.identity, member)))
     corrected = _corrections(before, room, {asked.identity, room.owner or asked.identity})
     may_seed = role is Role.HOST and room.type is UTDStreamType.AUDIO_ROOM
     if asked.seats is not None and may_seed and room.seats.grid.count == 0:
@@ -155,6 +162,28 @@ def admit(
         return room, member, (*corrected, *effects)
     room, corrected = restaged(before, room, corrected, now)
     return room, member, corrected
+
+
+def _bounded(room: RoomState) -> RoomState:
+    """Forget who minted the longest ago and never came, or went, when they are too many.
+
+    Nobody of whom anything depends on it: a seat, a hand, what a backend said of them. Who comes
+    after all is admitted again, by the token.
+    """
+    if len(room.members) - len(room.sessions) <= MAX_ABSENT:
+        return room
+    needed = room.seats.involved | room.stage.involved | {room.owner}
+    absent = [
+        (one.serial, who)
+        for who, one in room.members.items()
+        if one.override is None
+        and who not in room.sessions
+        and who not in room.roles
+        and who not in needed
+    ]
+    gone = {who for _, who in sorted(absent)[:_FORGOTTEN]}
+    kept = {who: one for who, one in room.members.items() if who not in gone}
+    return evolve(room, members=FrozenMap(kept))
 
 
 def _corrections(before: RoomState, after: RoomState, identities: set[str]) -> Effects:

@@ -28,6 +28,8 @@ MAX_SIGNAL_BYTES: Final = 2 * 1024 * 1024
 MAX_API_BODY_BYTES: Final = 2 * 1024 * 1024
 # A participant has a handful of sources; a client that opens more is broken or hostile.
 MAX_TRACKS: Final = 64
+# Of a video: there are names for that many. Everybody hears of each.
+MAX_LAYERS: Final = 8
 # Of an SDP: sections only grow, every publish adds one for ever.
 MAX_SECTIONS: Final = 2048
 # Tracks of others that one request names, or one participant has wishes about.
@@ -54,6 +56,8 @@ _MOST: Final[Mapping[str, int]] = {
     "SessionDescription.mid_to_track_id": MAX_SECTIONS,
     "TrickleRequest.candidateInit": 2048,
     "ClientInfo.other_sdks": 2048,
+    "AddTrackRequest.layers": MAX_LAYERS,
+    "SimulcastCodec.layers": MAX_LAYERS,
     "UpdateParticipantMetadata.metadata": MAX_METADATA_BYTES,
     "UpdateParticipantMetadata.attributes": 1024,
     "UpdateParticipantMetadata.attributes[]": MAX_ATTRIBUTES_BYTES,

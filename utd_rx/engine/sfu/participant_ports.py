@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiortc import RTCCertificate
 from attrs import frozen
@@ -24,6 +24,11 @@ class SfuContext:
     def now() -> float:
         """The running loop's clock, which every deadline is on."""
         return asyncio.get_running_loop().time()
+
+
+EVERYBODY_HERE: Final = "everybody here"
+"""What a connection begins with is about: as large as the room, and not counted against the client,
+who had no time to read it."""
 
 
 class SignalConnection(Protocol):

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from utd_rx.engine.sfu.limits import MAX_SECTIONS, MAX_SIGNAL_BYTES
+from utd_rx.engine.sfu.limits import MAX_LAYERS, MAX_SECTIONS, MAX_SIGNAL_BYTES
 
 Kind = Literal["audio", "video", "application"]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -29,7 +29,6 @@ MAX_LINE_CHARS: Final = 4096
 # Of a mid and of the cid of a track: browsers use digits and UUIDs.
 MAX_ID_CHARS: Final = 256
 # LiveKit's clients send three.
-_MAX_LAYERS: Final = 8
 # Sections that are read in a turn of the loop: a millisecond.
 PART: Final = 32
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -230,7 +229,7 @@ def _parse_rids(lines: _Lines) -> tuple[str, ...]:
         tokens = value.split()
         if "send" in tokens[:-1]:
             layers = tokens[tokens.index("send") + 1].split(";")
-            if len(layers) > _MAX_LAYERS:
+            if len(layers) > MAX_LAYERS:
                 raise SdpError(f"{len(layers)} simulcast layers")
             # "~" marks a paused layer, "," separates alternatives of one layer; drafts of RFC 8853
             # began the list with "rid=".

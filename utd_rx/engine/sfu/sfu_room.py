@@ -49,7 +49,7 @@ class SfuRoom:
         self._left_at: float | None = None  # when the last participant went
         self._created_at_ms = int(time.time() * 1000)
         self._participants: dict[str, SfuParticipant] = {}
-        self._pending: dict[str, models.ParticipantInfo] = {}
+        self._pending: dict[str, tuple[float, models.ParticipantInfo]] = {}  # with when it is due
         self._flush_at = now + context.options.silent_update_interval
         self._levels: dict[str, float] = {}
         self._qualities: dict[str, rtc.ConnectionQualityInfo] = {}
@@ -158,19 +158,20 @@ class SfuRoom:
     ) -> None:
         """Something in its `info` changed: tell the room, at once or with the next batch."""
         participant.version += 1  # clients ignore an update with an older version
-        info = participant.info()
+        info, now = participant.info(), self.context.now()
         due: list[models.ParticipantInfo] = []
         if not participant.permission.hidden:
-            pending = self._pending.pop(info.identity, None)
+            _, pending = self._pending.pop(info.identity, (now, None))
+            wait = participant.news.wait(now)
             if pending is not None and pending.sid != info.sid:
                 # Another session of the same identity: its end and the news go together.
                 pending.state = State.DISCONNECTED
                 due = [pending, info]
             elif not (is_urgent or participant.is_publisher):
-                self._pending[info.identity] = info
-            elif wait := participant.news.wait(self.context.now()):
-                self._pending[info.identity] = info
-                self._flush_at = min(self._flush_at, self.context.now() + wait)
+                at = max(self._flush_at, now + wait) if wait else self._flush_at
+                self._pending[info.identity] = at, info
+            elif wait:
+                self._pending[info.identity] = now + wait, info
             else:
                 due = [info]
         self._broadcast_infos(due)
@@ -303,8 +304,7 @@ class SfuRoom:
             participant.tick(now)
         if now >= self._flush_at:
             self._flush_at = now + self.context.options.silent_update_interval
-            self._broadcast_infos(list(self._pending.values()))
-            self._pending.clear()
+        self._broadcast_pending(now)
         if now >= self._speakers_at:
             self._speakers_at = now + UPDATE_INTERVAL
             self._update_speakers(now)
@@ -314,6 +314,15 @@ class SfuRoom:
         if now >= self._counts_at:
             self._counts_at = now + _COUNTS_INTERVAL
             self._send_counts()
+
+    def _broadcast_pending(self, now: float) -> None:
+        """Tell what is due, of each participant at its own time; the silent's in one message."""
+        due = [info for at, info in self._pending.values() if at <= now]
+        for info in due:
+            del self._pending[info.identity]
+            if info.is_publisher:
+                self._broadcast_infos([info])
+        self._broadcast_infos([info for info in due if not info.is_publisher])
 
     def _update_qualities(self, now: float) -> None:
         infos = {

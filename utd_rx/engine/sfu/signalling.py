@@ -23,7 +23,7 @@ from livekit.protocol import models, rtc
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import limits, requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
-from utd_rx.engine.sfu.budget import Share
+from utd_rx.engine.sfu.budget import Budget, Share
 from utd_rx.engine.sfu.join_queries import join_request
 from utd_rx.engine.sfu.limits import (
     MAX_NAME_BYTES,
@@ -34,6 +34,7 @@ from utd_rx.engine.sfu.limits import (
     decode_join_request,
     decode_request,
 )
+from utd_rx.engine.sfu.participant_ports import EVERYBODY_HERE
 from utd_rx.engine.sfu.sfu_participant import Action, Reason, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
@@ -54,6 +55,9 @@ _MAX_QUEUED: Final = 4096
 _MAX_QUEUED_BYTES: Final = 8 * 1024 * 1024
 _CLOSE_TIMEOUT: Final = 1.0
 _DONE: Final = object()
+# WebSocket's own pings and pongs; clients ping by a message, and nobody here pings them.
+_MAX_PINGS: Final = 100
+_PINGS_SECONDS: Final = 25.0
 # A client whose TCP window stays shut this long is gone, or wants our memory.
 _SEND_TIMEOUT: Final = 10.0
 
@@ -151,7 +155,7 @@ async def _welcome(
     if participant.is_closed:  # removed while the upgrade was on its way
         signal.close()
         return
-    participant.send(
+    response = rtc.SignalResponse(
         join=rtc.JoinResponse(
             room=room.info(),
             participant=participant.info(),
@@ -168,6 +172,7 @@ async def _welcome(
             fast_publish=True,
         )
     )
+    participant.send_encoded(response.SerializeToString(), EVERYBODY_HERE)
     room.on_joined(participant)
     participant.push_token(room.context.now())
     if join.HasField("publisher_offer"):
@@ -203,7 +208,8 @@ def _resume(
     )
     # The client takes everybody missing from this snapshot for gone.
     infos = [participant.info(), *room.others(participant)]
-    participant.send(update=rtc.ParticipantUpdate(participants=infos))
+    snapshot = rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=infos))
+    participant.send_encoded(snapshot.SerializeToString(), EVERYBODY_HERE)
     participant.send(room_update=rtc.RoomUpdate(room=room.info()))
     participant.push_token(rooms.context.now())
     participant.publications.repeat_demands()
@@ -245,7 +251,10 @@ class MediaSignalSocket:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         # What a packed message unpacks to is bounded, too (aiohttp).
-        self._socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
+        self._socket = web.WebSocketResponse(
+            max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT, autoping=False
+        )
+        self._pings = Budget(_MAX_PINGS / _PINGS_SECONDS, _MAX_PINGS)
         self._queue: dict[str, bytes] = {}  # in order; by what it is about, or a number
         self._queued = 0
         self._count = 0
@@ -268,13 +277,13 @@ class MediaSignalSocket:
             return
         self._count += 1
         about = about or str(self._count)
-        self._queued -= len(self._queue.get(about, b""))
+        self._queued -= _counted(self._queue.get(about, b""), about)
         if len(self._queue) >= _MAX_QUEUED or self._queued > _MAX_QUEUED_BYTES:
             self._queue.clear()
             self.close()
             return
         self._queue[about] = message
-        self._queued += len(message)
+        self._queued += _counted(message, about)
         self._news.set()
 
     def close(self) -> None:
@@ -298,7 +307,9 @@ class MediaSignalSocket:
         try:
             async for message in self._socket:
                 code: int | None = WSCloseCode.OK
-                if handle and refuse:
+                if handle and message.type in (WSMsgType.PING, WSMsgType.PONG):
+                    code = await self._pong(message, loop.time())
+                elif handle and refuse:
                     with share.used(loop.time()):
                         code, rest = self._take(message, handle, refuse)
                     await in_turns(rest, share)
@@ -316,6 +327,15 @@ class MediaSignalSocket:
             with contextlib.suppress(TimeoutError):  # what is left is sent, but not for long
                 await asyncio.wait_for(writer, 2 * _CLOSE_TIMEOUT)
         return self._socket
+
+    async def _pong(self, message: WSMessage, now: float) -> int | None:
+        """Answer a ping; the code to close with when there are too many."""
+        if not self._pings.take(1, now):
+            return WSCloseCode.POLICY_VIOLATION
+        if message.type is WSMsgType.PING:
+            with contextlib.suppress(ConnectionError):
+                await self._socket.pong(message.data)
+        return None
 
     @staticmethod
     def _take(
@@ -343,8 +363,9 @@ class MediaSignalSocket:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                message = self._queue.pop(next(iter(self._queue)))
-                self._queued -= len(message)
+                about = next(iter(self._queue))
+                message = self._queue.pop(about)
+                self._queued -= _counted(message, about)
                 async with asyncio.timeout(_SEND_TIMEOUT):
                     await self._socket.send_bytes(message)
             async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
@@ -353,3 +374,8 @@ class MediaSignalSocket:
             _logger.debug("signal connection cut: %s", type(error).__name__)
             if self._request.transport is not None:
                 self._request.transport.abort()
+
+
+def _counted(message: bytes, about: str) -> int:
+    """Return what a message that waits counts against who does not read."""
+    return 0 if about == EVERYBODY_HERE else len(message)

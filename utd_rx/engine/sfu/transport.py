@@ -37,6 +37,9 @@ _GOODBYE_TIMEOUT: Final = 2.0
 _MAX_INBOUND_SSRCS: Final = 4096
 # Packets of media a second, and at once: twice what the bandwidth for videos makes of them.
 _MAX_PACKETS: Final = 4000
+# Connectivity checks a second, and at once, that are answered whatever else the client used: one
+# who looks at all its paths sends a fifth.
+_MAX_CHECKS: Final = 100
 # Datagrams with data that wait for the client's next turn or share; more than SCTP's window holds.
 MAX_HELD: Final = 1024
 # A ClientHello of the newest key exchanges is two datagrams.
@@ -68,6 +71,7 @@ class Transport:
         self.refused = 0  # datagrams with data, for which there was no share
         self._share = share
         self._packets = Budget(_MAX_PACKETS, _MAX_PACKETS)
+        self._checks = Budget(_MAX_CHECKS, _MAX_CHECKS)
         self._held: deque[bytes] = deque()  # datagrams with data, the next behind `_parts`
         self._parts: Iterator[None] = iter(())  # what is to be done for the one before
         self._is_due = False  # whether another turn was asked for
@@ -163,6 +167,15 @@ class Transport:
         """Whether the client is at `address`, and was heard there lately."""
         is_there = self.is_connected and not self.is_ended and address == self._path.address
         return is_there and self.silence(now) < _HOLD
+
+    def takes_check(self, now: float) -> bool:
+        """Whether another check is looked at: one of the first, or the client has a share left."""
+        return not (self._checks.wait(now) and self._share.wait(now))
+
+    def charge(self, cost: float, now: float) -> None:
+        """An authentic check took that much of the processor."""
+        self._checks.spend(1, now)
+        self._share.spend(cost, now)
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         """An authentic connectivity check arrived and was answered."""

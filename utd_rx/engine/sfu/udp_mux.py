@@ -14,6 +14,7 @@ import ipaddress
 import logging
 import socket
 import struct
+import time
 from typing import Final, Protocol
 
 from aioice import stun
@@ -44,6 +45,8 @@ class MuxEndpoint(Protocol):
     """One client's transport as the mux sees it. None of these may raise on bad input."""
 
     def holds(self, address: Address, now: float) -> bool: ...
+    def takes_check(self, now: float) -> bool: ...
+    def charge(self, cost: float, now: float) -> None: ...
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None: ...
     def on_reached(self, answer: stun.Message, address: Address) -> None: ...
     def on_datagram(self, data: bytes, now: float) -> None: ...
@@ -184,6 +187,7 @@ class UdpMux:
         endpoint.on_datagram(data, now)
 
     def _on_stun(self, data: bytes, address: Address, now: float) -> None:
+        begun = time.thread_time()
         request = _parse(data)
         if request is not None and request.message_class == stun.Class.RESPONSE:
             asked = self._by_address.get(address)
@@ -192,23 +196,35 @@ class UdpMux:
             return
         ufrag = str(request.attributes["USERNAME"]).partition(":")[0] if request else ""
         key, endpoint = self._by_ufrag.get(ufrag, (b"", None))
-        if request is None or endpoint is None or not request.check_message_integrity(key):
+        if request is None or endpoint is None or not endpoint.takes_check(now):
             self.dropped += 1
             return
+        if not request.check_message_integrity(key):
+            self.dropped += 1  # and charged to nobody: it is anybody's
+            return
+        is_nominating = "USE-CANDIDATE" in request.attributes
+        if self._is_given(address, endpoint, now):
+            response = stun.Message(
+                stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id
+            )
+            response.attributes["XOR-MAPPED-ADDRESS"] = address[:2]
+            response.add_message_integrity(key)
+            self.send(bytes(response), address)
+            endpoint.on_check(ufrag, address, is_nominating, now)
+        endpoint.charge(time.thread_time() - begun, now)
+
+    def _is_given(self, address: Address, endpoint: MuxEndpoint, now: float) -> bool:
+        """Find `endpoint` at `address` from now on, unless somebody else is there."""
         holder = self._by_address.get(address)
         if holder is not endpoint:
             if holder is not None and holder.holds(address, now):
                 self.dropped += 1  # anybody can write another's address on a check of their own
-                return
+                return False
             known = self._addresses_of(endpoint)
             with contextlib.suppress(IndexError):
                 del self._by_address[known[-_MAX_ADDRESSES]]
             self._by_address[address] = endpoint
-        response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
-        response.attributes["XOR-MAPPED-ADDRESS"] = address[:2]
-        response.add_message_integrity(key)
-        self.send(bytes(response), address)
-        endpoint.on_check(ufrag, address, "USE-CANDIDATE" in request.attributes, now)
+        return True
 
 
 def _parse(data: bytes) -> stun.Message | None:
