@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 
 import utd_rx
 from tests.support.syntax import parse
-from utd_rx.models.secrets import HIDDEN, MAX_TEXT, foreign_text, printable, without_secrets
+from utd_rx.models.secrets import (
+    HIDDEN,
+    MAX_PARTS,
+    MAX_TEXT,
+    foreign_text,
+    printable,
+    without_secrets,
+)
 
 PASSWORD = "p&ss/w%rd ü+~"
 
@@ -66,11 +73,35 @@ def test_a_secret_is_hidden_in_base64(before: str) -> None:
     assert without_secrets(base64.b64encode(b"else").decode(), "short") == "ZWxzZQ=="
 
 
-def test_escapes_without_end_cost_little() -> None:
-    text = ("%25" * 50_000) + ("\\" * 50_000) + ("&#" + "0" * 50_000) + "%41" * 10_000
+ENDLESS: Final = {
+    "escapes": "%25" * 50_000 + "\\" * 50_000 + "&#" + "0" * 50_000 + "%41" * 10_000,
+    "one sign": "%61" + "a" * 200_000,
+    "nearly": "%61" + ("a" * 7_999 + "c") * 25,
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        SECRET,
+        ".".join(f"{number:08x}" for number in range(8_000)),
+        "a" * 40_000,
+        ".".join("a" * number + "b" + "a" * number for number in range(4_000, 4_100)),
+    ],
+    ids=["short", "many parts", "one sign", "nearly"],
+)
+def test_escapes_without_end_cost_little(text: str, secret: str) -> None:
     begun = time.thread_time()
-    foreign_text(text, SECRET)
+    foreign_text(text, secret)
     assert time.thread_time() - begun < 1.0  # 0.03; what is not linear takes minutes
+
+
+def test_the_last_part_of_a_token_is_all_that_follows() -> None:
+    parts = [f"part-{number:04}" for number in range(MAX_PARTS + 2)]
+    alone = [without_secrets(part, ".".join(parts)) for part in parts]
+    assert alone == [HIDDEN] * (MAX_PARTS - 1) + parts[MAX_PARTS - 1 :]
+    assert without_secrets(".".join(parts[MAX_PARTS - 1 :]), ".".join(parts)) == HIDDEN
 
 
 def test_a_secret_within_another_leaves_nothing_of_it() -> None:

@@ -19,7 +19,9 @@ from livekit.rtc import _ffi_client
 import utd_rx
 from tests.support.descriptors import few_descriptors
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import ffi, last_resort, native
+from utd_rx.rtc.room import UTDRoom
 
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
@@ -94,6 +96,25 @@ def test_of_secrets_the_latest_are_kept(caplog: pytest.LogCaptureFixture) -> Non
         native.hide(f"secret-number-{n}")
     logging.getLogger("livekit").warning("secret-number-0, secret-number-1, and no other")
     assert caplog.messages == ["secret-number-0, …, and no other"]
+
+
+def test_of_long_secrets_few_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    secrets = [f"long-secret-{n}." + "x" * (native.MAX_KEPT // 2) for n in range(3)]
+    native.hide("sesame-open-myself", *secrets[:2])
+    native.hide(secrets[2])
+    logging.getLogger("livekit").warning("sesame-open-myself, long-secret-1, long-secret-2")
+    assert caplog.messages == ["sesame-open-myself, long-secret-1, …"]
+
+
+async def test_a_token_without_end_is_neither_kept_nor_used() -> None:
+    longest = "x" * MAX_CREDENTIAL
+    room: Any = SimpleNamespace(_token=longest)
+    assert native.newest_token(room) == longest
+    room = SimpleNamespace(_token=longest + "x")
+    assert native.newest_token(room) is None
+    with pytest.raises(UTDStreamException, match="fetch another") as caught:
+        await UTDRoom().connect("ws://127.0.0.1:9", longest + "x")
+    assert caught.value.code is UTDErrorCode.VALIDATION
 
 
 def test_livekits_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
