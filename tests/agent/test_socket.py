@@ -17,6 +17,7 @@ from tests.rest.engines import scripted_engine
 from tests.support.certificate import write_certificate
 from tests.support.http_proxy import HttpProxy, http_proxy
 from tests.support.socket_floods import FLOOD, PINGS, TEXTS, counted_pongs
+from tests.support.threads import without_threads
 from utd_rx.agent.socket import AgentSocket
 from utd_rx.errors import UTDErrorCode
 from utd_rx.models.frozen_map import FrozenMap
@@ -253,6 +254,13 @@ async def test_a_flood_is_taken_in_turns(flood: bytes, monkeypatch: pytest.Monke
     taken = texts if flood == TEXTS else pongs.values()
     assert sum(taken) >= FLOOD
     assert max(taken) <= MAX_FRAMES
+
+
+async def test_without_threads_it_ends_as_lost() -> None:
+    with without_threads():
+        end = await end_of("ws://localhost:9/connect")
+    assert end.end is AgentSocketEnd.LOST
+    assert "ulimit -u" in end.message
 
 
 async def test_the_words_of_a_refusal_are_told_without_the_key(server: SocketServer) -> None:

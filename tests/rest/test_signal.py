@@ -18,6 +18,7 @@ from tests.rest.signal_engine import SignalEngine, signal_engine
 from tests.support.certificate import write_certificate
 from tests.support.http_proxy import HttpProxy, http_proxy
 from tests.support.socket_floods import FLOOD, PINGS, TEXTS, counted_pongs
+from tests.support.threads import without_threads
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.ports.loop_turns import MAX_FRAMES
 from utd_rx.ports.proxy import Proxies
@@ -133,6 +134,14 @@ async def test_a_flood_is_taken_in_turns(
     taken = [len(batch) for batch in told.batches] if flood == TEXTS else pongs.values()
     assert sum(taken) >= FLOOD
     assert max(taken) <= MAX_FRAMES
+
+
+async def test_without_threads_it_ends_typed() -> None:
+    with without_threads():
+        end = await end_of("ws://localhost:9/s")
+    assert end.error.code is UTDErrorCode.NETWORK
+    assert "ulimit -u" in end.error.message
+    assert not end.is_final
 
 
 HOSTILE: list[str | bytes] = [

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import tomllib
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from livekit.rtc import _ffi_client
 
 import utd_rx
 from tests.support.descriptors import few_descriptors
+from tests.support.threads import without_threads
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import ffi, last_resort, native
@@ -222,6 +224,20 @@ async def test_what_comes_to_an_empty_queue_is_taken_in_the_turn_in_which_it_com
     queue.put_nowait(2)
     assert await taking == 1
     assert await queue.get() == 2
+
+
+async def test_without_threads_a_join_is_refused_and_later_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native, "sdk", cache(native.sdk.__wrapped__))
+    room = UTDRoom()
+    for _ in range(2):  # the first leaves nothing behind
+        with without_threads(), pytest.raises(UTDStreamException, match="ulimit -u") as caught:
+            await room.connect("ws://127.0.0.1:9", "token")
+        assert caught.value.code is UTDErrorCode.NETWORK
+    await native.ready()
+    assert native.sdk() is rtc
+    await room.aclose()
 
 
 async def test_without_descriptors_nothing_native_is_begun() -> None:

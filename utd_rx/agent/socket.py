@@ -29,6 +29,7 @@ from utd_rx.ports.agent_socket import (
 )
 from utd_rx.ports.loop_turns import LoopTurns
 from utd_rx.ports.proxy import DIRECT, Proxies, Proxy
+from utd_rx.ports.threads import no_threads
 from utd_rx.rest.failures import read_retry_after
 from utd_rx.rest.frames import IDLE, SocketFrame, next_frame
 
@@ -164,6 +165,8 @@ class AgentSocket:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             return dial.lost(f"the agent cannot be reached{_through(proxy)}", reason)
+        except RuntimeError as error:
+            return AgentSocketEnded(AgentSocketEnd.LOST, message=no_threads(error).message)
 
     async def _talk(
         self,

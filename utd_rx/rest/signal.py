@@ -24,6 +24,7 @@ from utd_rx.ports.signal import (
     SignalRefused,
     SignalSink,
 )
+from utd_rx.ports.threads import no_threads
 from utd_rx.protocol.wire.reading import parse_object, read_text
 from utd_rx.protocol.wire.signals import MAX_FRAME, frame_from_wire
 from utd_rx.rest.checks import checked_signal_url
@@ -107,6 +108,8 @@ class SignalClient:
         except (aiohttp.ClientError, OSError) as error:
             secrets = (token, None if proxy is None else proxy.password)
             failure = transport_failure(error, proxy, secrets)
+        except RuntimeError as error:
+            failure = no_threads(error)
         return SignalEnded(None, failure, is_final)
 
     async def _talk(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.secrets import foreign_text, hiding
+from utd_rx.ports.threads import in_thread
 from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import ffi, last_resort
 
@@ -104,7 +105,7 @@ def _is_told(record: logging.LogRecord) -> bool:
 async def ready() -> None:
     """Load LiveKit, which takes 0.1 s, without holding up the loop."""
     if not sdk.cache_info().currsize:
-        await asyncio.to_thread(sdk)
+        await in_thread(sdk)
 
 
 _LOADING: Final = threading.Lock()
