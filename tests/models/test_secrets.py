@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import utd_rx
 from tests.support.syntax import parse
+from utd_rx.models import secrets
 from utd_rx.models.secrets import (
     HIDDEN,
     MAX_PARTS,
@@ -24,6 +25,7 @@ from utd_rx.models.secrets import (
     foreign_text,
     printable,
     without_secrets,
+    without_tokens,
 )
 
 PASSWORD = "p&ss/w%rd ü+~"
@@ -130,6 +132,32 @@ def test_a_foreign_text_is_one_short_printable_line(before: str, after: str) -> 
     assert told.replace("\u200c", "").replace("\u200d", "").isprintable()
     assert len(told) <= MAX_TEXT + 1
     told.encode()
+
+
+@pytest.mark.parametrize("place", range(MAX_TEXT - len(SECRET) - 1, MAX_TEXT + 2))
+def test_a_secret_where_a_text_is_cut_shows_nothing_of_it(place: int) -> None:
+    told = foreign_text("x" * place + SECRET, SECRET)
+    assert told.rstrip(HIDDEN) == "x" * min(place, MAX_TEXT)
+    assert told.endswith(HIDDEN)
+
+
+@pytest.mark.parametrize("length", [len(SECRET) + 1, 1_001])
+def test_a_text_of_nothing_but_secrets_shows_none_wherever_it_is_cut(length: int) -> None:
+    told = foreign_text(" ".join([SECRET] * length), SECRET)
+    assert set(told) == {HIDDEN, " "}
+
+
+def test_what_costs_most_sees_little_of_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def counted(text: str) -> str:
+        looked_at.append(len(text))
+        return without_tokens(text)
+
+    monkeypatch.setattr(secrets, "without_tokens", counted)
+    foreign_text("x" * 1_000_000, SECRET)
+    foreign_text("x" * 1_000_000, SECRET, max_text=10)
+    assert looked_at == [8 * MAX_TEXT, 80]
 
 
 @pytest.mark.parametrize(
