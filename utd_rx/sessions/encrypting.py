@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 from utd_rx.errors import invalid
 from utd_rx.models.encryption import Encryption, EncryptionKey
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.threads import in_thread
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.commands import command
 from utd_rx.sessions.media_view import MediaView
@@ -72,7 +72,7 @@ class Encrypting(MediaView[St]):
             identity: Whose key it is, where each has one of its own.
         """
         now = self._required()
-        ratcheted = await asyncio.to_thread(now.ratcheted, identity)
+        ratcheted = await in_thread(now.ratcheted, identity)
         await self._change(lambda _: ratcheted)
 
     async def _change(self, change: Callable[[Encryption], Encryption]) -> None:

@@ -16,6 +16,7 @@ from utd_rx.models.checks import absolute, whole
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import foreign_text, printable
 from utd_rx.models.transfers import TransferInfo
+from utd_rx.ports.threads import in_thread
 from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
 
@@ -243,7 +244,7 @@ class IncomingFile(IncomingTransfer[bytes]):
         if self._is_taken:
             raise conflict(ConflictReason.ALREADY, "it is taken already: it comes once")
         called = name or safe_name(self.info.name)
-        opening = asyncio.ensure_future(asyncio.to_thread(_new_file, place, called))
+        opening = asyncio.ensure_future(in_thread(_new_file, place, called))
         is_whole = False
         try:
             path, file = await asyncio.shield(opening)
@@ -273,7 +274,7 @@ class IncomingFile(IncomingTransfer[bytes]):
                 news.clear()
                 parts = bytes(waiting)
                 waiting.clear()
-                await asyncio.to_thread(file.write, parts)
+                await in_thread(file.write, parts)
             taking.result()
         finally:
             taking.cancel()
@@ -323,7 +324,7 @@ def _new_file(folder: Path, name: str) -> tuple[Path, IO[bytes]]:
 async def _closed(opening: asyncio.Future[tuple[Path, IO[bytes]]], is_whole: bool) -> None:
     await asyncio.wait([opening])
     if opening.exception() is None:
-        await asyncio.to_thread(_close, *opening.result(), is_whole)
+        await in_thread(_close, *opening.result(), is_whole)
 
 
 def _close(path: Path, file: IO[bytes], is_whole: bool) -> None:

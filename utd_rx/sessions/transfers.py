@@ -19,6 +19,7 @@ from utd_rx.models.secrets import foreign_text
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.ports.methods import text as checked_text
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.threads import in_thread
 from utd_rx.ports.transfers import (
     TransferBegan,
     TransferEnded,
@@ -198,7 +199,7 @@ class Transfers:
         async def send() -> None:
             file = await opened(place)
             try:
-                await self._send_now(header, lambda: asyncio.to_thread(file.read, PART), sent)
+                await self._send_now(header, lambda: in_thread(file.read, PART), sent)
             finally:
                 file.close()
 
