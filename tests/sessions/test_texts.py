@@ -166,8 +166,9 @@ async def test_turns_are_in_the_order_in_which_their_texts_began(
     fake.transfers.part(interim, b"Good mor")
     fake.transfers.finish(silent)
     fake.transfers.part(interim, b"ning")
-    told = [(one.text, one.is_final) for one in room.transcript.value]
-    assert told == [("Good morning, Ana.", True), ("Later.", False)]
+    first, second = room.transcript.value
+    assert (first.text, first.is_final) == ("Good morning, Ana.", True)
+    assert (second.text, second.is_final) == ("Later.", False)
 
 
 async def test_what_is_written_is_read_by_livekits_components_newer_and_older(
