@@ -25,6 +25,9 @@ T = TypeVar("T")
 MAX_WAITING: Final = 16 * 1024 * 1024
 """Bytes of an item that wait for who takes them, each part with `PER_PART`, or for the disk."""
 
+SHORT: Final = 64 * 1024
+"""Bytes of an item, counted likewise, up to which it is a short one."""
+
 PER_PART: Final = 64
 """Bytes that a part takes besides its own."""
 
@@ -55,6 +58,7 @@ class IncomingTransfer(Generic[T]):
         self._drop = drop
         self._waiting: list[bytes] = []
         self._size = 0
+        self._weight = 0
         self._is_over = False
         self._failure: UTDStreamException | None = None
         self._is_taken = False
@@ -89,7 +93,7 @@ class IncomingTransfer(Generic[T]):
         Raises:
             UTDStreamException: `VALIDATION` it is larger than `limit`; `CONFLICT` it is taken
                 already, or this client left before all had come; `NETWORK` its sender stopped or
-                left.
+                left; `RATE_LIMITED` too many large ones came at a time.
 
         Cancelling is safe, and gives it up.
         """
@@ -101,10 +105,16 @@ class IncomingTransfer(Generic[T]):
 
     # --- for who receives it --------------------------------------------------------------------
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it has brought more than a short one, or announced it."""
+        return self._weight > SHORT or (self.info.size or 0) > SHORT
+
     def part(self, data: bytes) -> None:
         """Take a part."""
         if not self._is_over:
             self._size += len(data)
+            self._weight += len(data) + PER_PART
             self._take(data)
 
     def end(
