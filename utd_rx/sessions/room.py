@@ -148,11 +148,10 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         return None if self._token_source is None else await self._asked()
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(
-            access.url,
-            access.token,
-            auto_subscribe=self._auto_subscribe,
-            encryption=self._encryption,
+        return self._connect_with_keys(
+            lambda keys: self._room.connect(
+                access.url, access.token, auto_subscribe=self._auto_subscribe, encryption=keys
+            )
         )
 
     async def _asked(self) -> str:
