@@ -175,7 +175,9 @@ class UTDRoom(RoomData):
         return snapshot
 
     @owned
-    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
+    async def reconnect(
+        self, token: str | None = None, *, encryption: Encryption | None = None
+    ) -> RoomSnapshot:
         """Join again where it was joined last; see `RoomPort.reconnect`.
 
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
@@ -186,7 +188,7 @@ class UTDRoom(RoomData):
             last.url,
             token or last.token,
             auto_subscribe=last.auto_subscribe,
-            encryption=last.encryption,
+            encryption=encryption or last.encryption,
         )
 
     @owned
