@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -31,7 +32,7 @@ class Door:
     url: str
     http: aiohttp.ClientSession
 
-    async def open(self, **request: object) -> aiohttp.ClientWebSocketResponse:
+    async def open(self, **request: Any) -> aiohttp.ClientWebSocketResponse:
         url = f"{self.url}&join_request={join_request(**request)}"
         return await self.http.ws_connect(url, max_msg_size=0)
 
