@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models import checks
 from utd_rx.models.value import to_json
 from utd_rx.ports.at_signal import first_at
 from utd_rx.state import StateSubject
@@ -59,6 +60,9 @@ class StateFeed(Generic[T]):
         stream: The stream, or what finds it by the request's ASGI scope, such as
             `lambda scope: rooms[scope["path_params"]["name"]].seats`.
         shown: What is made of a value: something that `json.dumps` takes.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: an `async def`, whose answer nobody would await.
     """
 
     def __init__(
@@ -67,8 +71,8 @@ class StateFeed(Generic[T]):
         *,
         shown: Callable[[T], object] = to_json,
     ) -> None:
-        self._stream = stream
-        self._shown = shown
+        self._stream = checks.answering(stream, "stream") if callable(stream) else stream
+        self._shown = checks.answering(shown, "shown")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one browser; what an ASGI server calls."""

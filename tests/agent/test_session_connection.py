@@ -53,6 +53,31 @@ async def test_what_is_final_is_raised_at_once() -> None:
         assert len(stage.socket.addresses) == 1
 
 
+@pytest.mark.parametrize(("error", "passes"), [(OSError("no route"), True), (KeyError(), False)])
+async def test_a_socket_that_fails_by_itself_is_told_and_tried_again_where_it_may_pass(
+    error: Exception, passes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    async with staged() as stage:
+        with monkeypatch.context() as broken:
+            broken.setattr(stage.socket, "run", fail)
+            starting = asyncio.create_task(stage.session.start())
+            await stage.clock.advance(1.0)
+            assert starting.done() is not passes
+            failure = stage.session.failure.value
+            assert failure is not None
+            assert "the agent's socket failed" in failure.message
+        if not passes:
+            with pytest.raises(UTDStreamException, match="the agent's socket failed"):
+                await starting
+            starting = asyncio.create_task(stage.session.start())
+        await stage.clock.advance(10.0)
+        stage.create()
+        await starting
+
+
 async def test_what_may_pass_is_tried_again_until_it_does() -> None:
     async with staged() as stage:
         stage.socket.refuse(503)

@@ -16,6 +16,8 @@ from tests.agent.socket_server import SocketServer, mute_server, socket_server
 from tests.rest.engines import scripted_engine
 from tests.support.certificate import write_certificate
 from tests.support.http_proxy import HttpProxy, http_proxy
+from tests.support.socket_floods import FLOOD, PINGS, TEXTS, counted_pongs
+from tests.support.threads import without_threads
 from utd_rx.agent.socket import AgentSocket
 from utd_rx.errors import UTDErrorCode
 from utd_rx.models.frozen_map import FrozenMap
@@ -26,6 +28,7 @@ from utd_rx.ports.agent_socket import (
     AgentSocketEvent,
     AgentSocketText,
 )
+from utd_rx.ports.loop_turns import MAX_FRAMES
 from utd_rx.ports.proxy import Proxies
 from utd_rx.testing.contracts import PATIENCE, Batches
 from utd_rx.testing.contracts.agent_socket import is_ended, is_opened
@@ -230,6 +233,34 @@ async def test_who_answers_pings_is_kept_however_quiet() -> None:
     async with web_server(answer) as url, open_socket(url, AgentSocket(heartbeat=0.2)) as told:
         await told.until(lambda one: one == AgentSocketText("still there"))
         assert not any(map(is_ended, told.told))
+
+
+@pytest.mark.parametrize("flood", [TEXTS, PINGS])
+async def test_a_flood_is_taken_in_turns(flood: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(autoping=False)
+        await ws.prepare(request)
+        assert request.transport is not None
+        request.transport.write(flood)
+        await ws.send_str("over")
+        while (await ws.receive()).type is WSMsgType.PONG:
+            pass
+        return ws
+
+    with counted_pongs(monkeypatch) as pongs:
+        async with web_server(answer) as url, open_socket(url) as told:
+            await told.until(lambda one: one == AgentSocketText("over"))
+    texts = [sum(isinstance(one, AgentSocketText) for one in batch) for batch in told.batches]
+    taken = texts if flood == TEXTS else pongs.values()
+    assert sum(taken) >= FLOOD
+    assert max(taken) <= MAX_FRAMES
+
+
+async def test_without_threads_it_ends_as_lost() -> None:
+    with without_threads():
+        end = await end_of("ws://localhost:9/connect")
+    assert end.end is AgentSocketEnd.LOST
+    assert "ulimit -u" in end.message
 
 
 async def test_the_words_of_a_refusal_are_told_without_the_key(server: SocketServer) -> None:

@@ -231,3 +231,13 @@ def test_a_handler_that_came_over_ours_and_hands_on_to_it_is_no_circle(ended: li
 def test_what_is_no_signal_is_refused(number: int) -> None:
     with pytest.raises(UTDStreamException, match="is no signal to be handled"):
         leave_on(number)
+
+
+def test_what_would_have_to_be_awaited_is_refused() -> None:
+    async def later(given: Any) -> Any: ...
+
+    _, number = counter()
+    given: list[tuple[Any, Any]] = [(later, str), (number, later)]
+    for stream, shown in given:
+        with pytest.raises(UTDStreamException, match="is not awaited"):
+            StateFeed(stream, shown=shown)

@@ -44,6 +44,7 @@ class Restored(Batches[ev.RoomEvent]):
         joined_to: What it found when it joined.
         refusal: What joining it is answered with, once.
         early: What the next room tells before its join has answered.
+        closed: Whether its gate is.
         room: The port.
         rooms: The room of each life.
     """
@@ -57,6 +58,7 @@ class Restored(Batches[ev.RoomEvent]):
         self.remotes: tuple[RemoteParticipant, ...] = (BEN,)
         self.refusal: UTDStreamException | None = None
         self.early: tuple[ev.RoomEvent, ...] = ()
+        self.closed = False
         self.succession = Succession(self._start, self.clock)
         self.room = RestoringRoom(self.succession, self.serve_room)
         self.room.listen(self.take)
@@ -71,6 +73,8 @@ class Restored(Batches[ev.RoomEvent]):
         local = evolve(room.snapshot.local, permission=self.permission)
         room.snapshot = evolve(room.snapshot, local=local, remotes=self.remotes)
         room.connect_error, self.refusal = self.refusal, None
+        if self.closed:
+            room.gate.clear()
         self.rooms.append(room)
         connect, early = room.connect, self.early
 

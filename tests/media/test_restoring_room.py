@@ -277,6 +277,44 @@ async def test_it_is_joined_with_the_keys_of_now() -> None:
     assert stage.now.encryption == second
 
 
+async def test_keys_that_change_while_it_is_joined_again_are_there_before_a_track() -> None:
+    stage = Restored()
+    await stage.room.connect("wss://x", "token-1", encryption=Encryption("one"))
+    await stage.room.publish(TestPattern(64, 36, 5), TrackSource.CAMERA)
+    stage.die()
+    await turns(1)
+    stage.closed = True
+    again = asyncio.ensure_future(stage.again())
+    await turns()
+    changing = asyncio.ensure_future(stage.room.encrypt(Encryption("two")))
+    await turns()
+    assert not changing.done()
+    assert stage.now.encryption is None  # it is being joined, with the keys of before
+    seen: list[Encryption | None] = []
+    stage.now.listen(lambda _: seen.append(stage.now.encryption))
+    stage.now.gate.set()
+    await again
+    await changing
+    assert len(seen) > 0
+    assert set(seen) == {Encryption("two")}
+
+
+async def test_a_process_that_dies_while_it_is_told_the_keys_has_an_heir_that_has_them() -> None:
+    stage = Restored()
+    await stage.room.connect("wss://x", "token-1", encryption=Encryption("one"))
+
+    async def never(encryption: Encryption) -> None:
+        await asyncio.Event().wait()
+
+    stage.now.encrypt = never  # type: ignore[method-assign] # a fake
+    changing = asyncio.ensure_future(stage.room.encrypt(Encryption("two")))
+    await turns()
+    stage.die()
+    await stage.again()
+    await changing
+    assert stage.now.encryption == Encryption("two")
+
+
 async def test_it_is_joined_with_the_newest_token() -> None:
     stage = await Restored().joined()
 

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 import utd_rx
 from tests.support.syntax import parse
-from utd_rx.models.secrets import HIDDEN, MAX_TEXT, foreign_text, printable, without_secrets
+from utd_rx.models import secrets
+from utd_rx.models.secrets import (
+    HIDDEN,
+    MAX_PARTS,
+    MAX_TEXT,
+    foreign_text,
+    printable,
+    without_secrets,
+    without_tokens,
+)
 
 PASSWORD = "p&ss/w%rd ü+~"
 
@@ -66,11 +75,35 @@ def test_a_secret_is_hidden_in_base64(before: str) -> None:
     assert without_secrets(base64.b64encode(b"else").decode(), "short") == "ZWxzZQ=="
 
 
-def test_escapes_without_end_cost_little() -> None:
-    text = ("%25" * 50_000) + ("\\" * 50_000) + ("&#" + "0" * 50_000) + "%41" * 10_000
+ENDLESS: Final = {
+    "escapes": "%25" * 50_000 + "\\" * 50_000 + "&#" + "0" * 50_000 + "%41" * 10_000,
+    "one sign": "%61" + "a" * 200_000,
+    "nearly": "%61" + ("a" * 7_999 + "c") * 25,
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        SECRET,
+        ".".join(f"{number:08x}" for number in range(8_000)),
+        "a" * 40_000,
+        ".".join("a" * number + "b" + "a" * number for number in range(4_000, 4_100)),
+    ],
+    ids=["short", "many parts", "one sign", "nearly"],
+)
+def test_escapes_without_end_cost_little(text: str, secret: str) -> None:
     begun = time.thread_time()
-    foreign_text(text, SECRET)
+    foreign_text(text, secret)
     assert time.thread_time() - begun < 1.0  # 0.03; what is not linear takes minutes
+
+
+def test_the_last_part_of_a_token_is_all_that_follows() -> None:
+    parts = [f"part-{number:04}" for number in range(MAX_PARTS + 2)]
+    alone = [without_secrets(part, ".".join(parts)) for part in parts]
+    assert alone == [HIDDEN] * (MAX_PARTS - 1) + parts[MAX_PARTS - 1 :]
+    assert without_secrets(".".join(parts[MAX_PARTS - 1 :]), ".".join(parts)) == HIDDEN
 
 
 def test_a_secret_within_another_leaves_nothing_of_it() -> None:
@@ -99,6 +132,32 @@ def test_a_foreign_text_is_one_short_printable_line(before: str, after: str) -> 
     assert told.replace("\u200c", "").replace("\u200d", "").isprintable()
     assert len(told) <= MAX_TEXT + 1
     told.encode()
+
+
+@pytest.mark.parametrize("place", range(MAX_TEXT - len(SECRET) - 1, MAX_TEXT + 2))
+def test_a_secret_where_a_text_is_cut_shows_nothing_of_it(place: int) -> None:
+    told = foreign_text("x" * place + SECRET, SECRET)
+    assert told.rstrip(HIDDEN) == "x" * min(place, MAX_TEXT)
+    assert told.endswith(HIDDEN)
+
+
+@pytest.mark.parametrize("length", [len(SECRET) + 1, 1_001])
+def test_a_text_of_nothing_but_secrets_shows_none_wherever_it_is_cut(length: int) -> None:
+    told = foreign_text(" ".join([SECRET] * length), SECRET)
+    assert set(told) == {HIDDEN, " "}
+
+
+def test_what_costs_most_sees_little_of_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def counted(text: str) -> str:
+        looked_at.append(len(text))
+        return without_tokens(text)
+
+    monkeypatch.setattr(secrets, "without_tokens", counted)
+    foreign_text("x" * 1_000_000, SECRET)
+    foreign_text("x" * 1_000_000, SECRET, max_text=10)
+    assert looked_at == [8 * MAX_TEXT, 80]
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,18 @@ def told(transcript: RoomTranscript) -> list[tuple[str | None, str, bool, bool]]
 def test_words_of_a_turn_take_the_place_of_what_was_told_before() -> None:
     grown = after(words("1", "good"), words("1", "good morning"), words("1", is_final=True))
     assert told(grown) == [("agent", "good morning", True, False)]
-    corrected = rules.step(grown, words("1", "Good morning.", is_final=False), ROSTER)
+    corrected = rules.step(grown, words("1", "Good morning.", is_final=True), ROSTER)
     assert told(corrected) == [("agent", "Good morning.", True, False)]
+
+
+def test_what_is_late_or_was_cut_changes_no_final_turn() -> None:
+    final = after(words("1", "Good"), words("1", "Good morning, Ana.", is_final=True))
+    for late in (words("1", "Good morning"), WordsTranscribed("agent", "1", "Go", True, True)):
+        assert rules.step(final, late, ROSTER) is final
+    packet = TranscriptionReceived("ana", "TR_ana", (TranscriptSegment("1", "hallo", True),))
+    heard = after(packet)
+    late_packet = TranscriptionReceived("ana", "TR_ana", (TranscriptSegment("1", "hal"),))
+    assert rules.step(heard, late_packet, ROSTER) is heard
 
 
 def test_whose_words_they_are_says_the_track_and_who_wrote_them_down_stays_known() -> None:

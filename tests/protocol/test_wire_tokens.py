@@ -15,6 +15,7 @@ from tests.fixtures import wire_fixture
 from tests.protocol.strategies import mint_objects, names
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
 from utd_rx.protocol.wire.tokens import (
+    MAX_CREDENTIAL,
     bearer_and_room,
     expired_at,
     out_of_date,
@@ -53,6 +54,14 @@ def test_mints_are_written_to_the_letter() -> None:
 @pytest.mark.parametrize("wire", TOKEN["malformed"])
 def test_a_room_mint_that_gives_nothing_to_join_with_is_none(wire: dict[str, Any]) -> None:
     assert token_from_wire(wire) is None
+
+
+@pytest.mark.parametrize("name", ["token", "user_token"])
+def test_a_token_has_an_end(name: str) -> None:
+    wire = TOKEN["replies"]["local"]["wire"] | {name: "x" * MAX_CREDENTIAL}
+    assert token_from_wire(wire) is not None
+    assert token_from_wire(wire | {name: "x" * (MAX_CREDENTIAL + 1)}) is None
+    assert session_from_wire({"user_token": "x" * (MAX_CREDENTIAL + 1)}) is None
 
 
 @pytest.mark.parametrize("wire", SESSION["malformed"])

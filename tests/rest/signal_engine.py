@@ -101,6 +101,12 @@ class SignalEngine:
             send = socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame)
             await send
 
+    def flood(self, frames: bytes) -> None:
+        """Send frames as they are on the wire, in one write."""
+        for request in self._requests:
+            assert request.transport is not None
+            request.transport.write(frames)
+
     async def close(self, code: int, reason: str = "") -> None:
         """Close every socket."""
         for socket in list(self._sockets):

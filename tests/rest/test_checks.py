@@ -7,7 +7,9 @@ import pytest
 from tests.rest.commands import Call, mint
 from tests.rest.engines import ScriptedEngine
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rest import UTDApi
+from utd_rx.rest.checks import checked_secret
 
 LONG = "x" * 129
 BAD: list[Call] = [
@@ -56,3 +58,11 @@ async def test_what_cannot_be_right_is_refused_before_it_is_sent(
     assert caught.value.code is UTDErrorCode.VALIDATION
     assert caught.value.status_code is None
     assert engine.seen == []
+
+
+def test_a_credential_has_an_end() -> None:
+    longest = "x" * MAX_CREDENTIAL
+    assert checked_secret(longest, "bearer") == longest
+    with pytest.raises(UTDStreamException, match="bearer must be") as caught:
+        checked_secret(longest + "x", "bearer")
+    assert caught.value.code is UTDErrorCode.VALIDATION

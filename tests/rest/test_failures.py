@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.fixtures import wire_fixture
 from tests.rest.conftest import APP_ID, APP_KEY, BEARER, HandClock, MakeClient
 from tests.rest.engines import Answer, ScriptedEngine, raw, reply, socket_engine
+from tests.support.threads import without_threads
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rest import RetryPolicy, Timeouts, UTDApiClient
 from utd_rx.rest.exchange import MAX_REPLY
@@ -24,6 +25,18 @@ async def _failure(client: UTDApiClient, method: str = "POST") -> UTDStreamExcep
     with pytest.raises(UTDStreamException) as caught:
         await client.request(method, "/a", bearer=BEARER)
     return caught.value
+
+
+async def test_without_threads_a_name_is_not_looked_up_and_later_it_is(
+    engine: ScriptedEngine, make_client: MakeClient
+) -> None:
+    client = make_client(engine.base_url.replace("127.0.0.1", "localhost"))
+    with without_threads():
+        error = await _failure(client)
+    assert error.code is UTDErrorCode.NETWORK
+    assert "ulimit -u" in error.message
+    engine.will(reply({}))
+    await client.post("/a", bearer=BEARER)
 
 
 @pytest.mark.parametrize("case", wire_fixture("errors"), ids=lambda case: case["message"])

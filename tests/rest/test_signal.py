@@ -17,7 +17,10 @@ from tests.rest.engines import scripted_engine
 from tests.rest.signal_engine import SignalEngine, signal_engine
 from tests.support.certificate import write_certificate
 from tests.support.http_proxy import HttpProxy, http_proxy
+from tests.support.socket_floods import FLOOD, PINGS, TEXTS, counted_pongs
+from tests.support.threads import without_threads
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.ports.loop_turns import MAX_FRAMES
 from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.signal import SignalCall, SignalEnded, SignalEvent, SignalOpened, SignalRefused
 from utd_rx.rest.checks import checked_signal_url
@@ -116,6 +119,29 @@ async def test_what_is_sent_at_once_is_told_at_once(engine: SignalEngine) -> Non
         await told.until(lambda one: is_call(one) and one.call.call_id == a_call(49).call_id)
     assert len(told.told) == 51
     assert len(told.batches) < 51
+
+
+@pytest.mark.parametrize("flood", [TEXTS, PINGS])
+async def test_a_flood_is_taken_in_turns(
+    engine: SignalEngine, flood: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with counted_pongs(monkeypatch) as pongs:
+        async with open_socket(engine.url) as told:
+            await told.until(is_opened)
+            engine.flood(flood)
+            await engine.tell(("incoming", a_call(7)))
+            await told.until(is_call)
+    taken = [len(batch) for batch in told.batches] if flood == TEXTS else pongs.values()
+    assert sum(taken) >= FLOOD
+    assert max(taken) <= MAX_FRAMES
+
+
+async def test_without_threads_it_ends_typed() -> None:
+    with without_threads():
+        end = await end_of("ws://localhost:9/s")
+    assert end.error.code is UTDErrorCode.NETWORK
+    assert "ulimit -u" in end.error.message
+    assert not end.is_final
 
 
 HOSTILE: list[str | bytes] = [

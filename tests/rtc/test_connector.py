@@ -15,6 +15,8 @@ from livekit import rtc
 
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import secrets
+from utd_rx.models.secrets import printable
 from utd_rx.rtc import connector, last_resort
 from utd_rx.rtc.connector import Address, Connector, classify
 
@@ -60,14 +62,21 @@ def test_livekits_texts_become_codes(text: str, code: str) -> None:
 @pytest.mark.parametrize("dot", [".", "%2E", "%2e"])
 def test_a_token_is_hidden_however_a_server_quotes_it_and_wherever_it_is_cut(dot: str) -> None:
     token = "a-part-of-it.that-is-secret.and-its-signature"
-    for padding in (0, 400, 470, 490, 3_990):
+    for padding in (*range(0, 540, 4), 3_990):  # whatever of it is told, a cut may be within
         quoted = "x " * (padding // 2) + token.replace(".", dot)
         error = classify(f"client error: 400 Bad Request - {quoted}", token)
         assert error.code is UTDErrorCode.VALIDATION
         assert not any(part in error.message for part in ("a-part", "that-is", "and-its"))
 
 
-def test_a_body_of_any_size_costs_nothing_and_is_one_line() -> None:
+def test_a_body_of_any_size_costs_nothing_and_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def counted(text: str) -> str:
+        looked_at.append(len(text))
+        return printable(text)
+
+    monkeypatch.setattr(secrets, "printable", counted)
     for body in (
         "x" * 2_000_000,
         "eyJ" * 700_000,
@@ -80,6 +89,7 @@ def test_a_body_of_any_size_costs_nothing_and_is_one_line() -> None:
         assert error.code is UTDErrorCode.SERVER
         assert len(error.message) < 700
         assert error.message.isprintable()
+    assert max(looked_at) <= 8 * secrets.MAX_TEXT
 
 
 def test_an_unheard_text_is_unknown() -> None:

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import tomllib
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,11 @@ from livekit.rtc import _ffi_client
 
 import utd_rx
 from tests.support.descriptors import few_descriptors
+from tests.support.threads import without_threads
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import ffi, last_resort, native
+from utd_rx.rtc.room import UTDRoom
 
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
@@ -94,6 +98,25 @@ def test_of_secrets_the_latest_are_kept(caplog: pytest.LogCaptureFixture) -> Non
         native.hide(f"secret-number-{n}")
     logging.getLogger("livekit").warning("secret-number-0, secret-number-1, and no other")
     assert caplog.messages == ["secret-number-0, …, and no other"]
+
+
+def test_of_long_secrets_few_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    secrets = [f"long-secret-{n}." + "x" * (native.MAX_KEPT // 2) for n in range(3)]
+    native.hide("sesame-open-myself", *secrets[:2])
+    native.hide(secrets[2])
+    logging.getLogger("livekit").warning("sesame-open-myself, long-secret-1, long-secret-2")
+    assert caplog.messages == ["sesame-open-myself, long-secret-1, …"]
+
+
+async def test_a_token_without_end_is_neither_kept_nor_used() -> None:
+    longest = "x" * MAX_CREDENTIAL
+    room: Any = SimpleNamespace(_token=longest)
+    assert native.newest_token(room) == longest
+    room = SimpleNamespace(_token=longest + "x")
+    assert native.newest_token(room) is None
+    with pytest.raises(UTDStreamException, match="fetch another") as caught:
+        await UTDRoom().connect("ws://127.0.0.1:9", longest + "x")
+    assert caught.value.code is UTDErrorCode.VALIDATION
 
 
 def test_livekits_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
@@ -201,6 +224,20 @@ async def test_what_comes_to_an_empty_queue_is_taken_in_the_turn_in_which_it_com
     queue.put_nowait(2)
     assert await taking == 1
     assert await queue.get() == 2
+
+
+async def test_without_threads_a_join_is_refused_and_later_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native, "sdk", cache(native.sdk.__wrapped__))
+    room = UTDRoom()
+    for _ in range(2):  # the first leaves nothing behind
+        with without_threads(), pytest.raises(UTDStreamException, match="ulimit -u") as caught:
+            await room.connect("ws://127.0.0.1:9", "token")
+        assert caught.value.code is UTDErrorCode.NETWORK
+    await native.ready()
+    assert native.sdk() is rtc
+    await room.aclose()
 
 
 async def test_without_descriptors_nothing_native_is_begun() -> None:

@@ -11,9 +11,15 @@ import pytest
 from tests.sessions.test_room import TOKEN, URL
 from tests.sessions.watching import settle
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
+from utd_rx.models.events import (
+    ParticipantConnected,
+    ParticipantDisconnected,
+    Reconnected,
+    RoomMoved,
+    RoomSnapshot,
+)
 from utd_rx.models.methods import MethodFailed, MethodInvocation
-from utd_rx.models.participant import RemoteParticipant
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.ports.methods import MAX_PAYLOAD, MethodRequest
 from utd_rx.protocol.wire.methods import failure_from_wire
 from utd_rx.sessions.methods import MAX_CALLS, MAX_OF_ONE, UNSEEN
@@ -268,6 +274,35 @@ async def test_a_method_is_cancelled_when_its_caller_leaves_or_the_session_does(
         one.cancel()
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+async def test_what_comes_back_ends_calls_with_those_who_left_and_not_with_who_was_never_seen(
+    room: RoomSession, fake: FakeRoom, is_moved: bool
+) -> None:
+    ended: list[str] = []
+
+    async def slow(invocation: MethodInvocation) -> str:
+        try:
+            return str(await asyncio.get_running_loop().create_future())
+        finally:
+            ended.append(invocation.caller)
+
+    room.serve("slow", slow)
+    people = ("ben", "cy", "hidden")
+    fake.emit(ParticipantConnected(RemoteParticipant("cy")))
+    await settle()
+    calls = [asyncio.ensure_future(room.call("silent", to=who)) for who in people]
+    asked = [asyncio.ensure_future(fake.methods.invoke("slow", caller=who)) for who in people]
+    await settle()
+    here = RoomSnapshot("room", LocalParticipant("me"), remotes=(RemoteParticipant("cy"),))
+    fake.emit(RoomMoved(here) if is_moved else Reconnected(here))
+    await settle()
+    assert ended == ["ben"]
+    assert [call.done() for call in calls] == [True, False, False]
+    assert (await failure(calls[0])).code is NOT_FOUND
+    for one in (*calls[1:], *asked):
+        one.cancel()
+
+
 async def test_who_calls_too_often_is_refused_and_others_are_served(
     room: RoomSession, fake: FakeRoom
 ) -> None:
@@ -299,5 +334,7 @@ async def test_a_method_is_served_once_until_it_is_disposed_of(
     serving.dispose()
     assert (await failure(fake.methods.invoke("greet"))).code is NOT_FOUND
     room.serve("greet", greet)
-    with pytest.raises(UTDStreamException, match="async function"):
+    room.serve("plain", lambda invocation: invocation.payload.upper())
+    assert await fake.methods.invoke("plain", "hello") == "HELLO"
+    with pytest.raises(UTDStreamException, match="a function of"):
         room.serve("other", "no function")  # type: ignore[arg-type] # what is tested

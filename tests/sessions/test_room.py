@@ -203,6 +203,10 @@ async def test_a_source_of_tokens_that_hangs_is_given_up() -> None:
     await asyncio.to_thread(run_virtual, main())
 
 
+async def maybe(who: RemoteParticipant, track: TrackPublication) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
     ("url", "given"),
     [
@@ -212,6 +216,7 @@ async def test_a_source_of_tokens_that_hangs_is_given_up() -> None:
         (URL, {"token": "has spaces"}),
         (URL, {"token": b"bytes"}),
         (URL, {"token": TOKEN, "auto_subscribe": "yes"}),
+        (URL, {"token": TOKEN, "auto_subscribe": maybe}),
         (URL, {"token_source": 5}),
     ],
 )
@@ -305,14 +310,17 @@ async def test_a_function_chooses_what_is_received_and_may_fail(
     def choose(who: RemoteParticipant, track: TrackPublication) -> bool:
         if who.identity == "eve":
             raise RuntimeError("no idea")
+        if who.identity == "may":
+            return maybe(who, track)  # type: ignore[return-value] # as an app without a checker
         return who.identity == "ana" and track.source is TrackSource.MICROPHONE
 
     async with RoomSession(URL, TOKEN, room=fake, auto_subscribe=choose) as session:
         await session.join()
-        fake.emit(*speaking("eve"), *speaking("ana"), *speaking("ben"))
+        fake.emit(*speaking("eve"), *speaking("ana"), *speaking("may"), *speaking("ben"))
         await settle()
         assert heard(session) == ["ana"]
         assert "auto_subscribe, which then receives nothing, raised: RuntimeError" in caplog.text
+        assert "the answer of auto_subscribe is not awaited" in caplog.text
         await session.subscribe("ben", TrackSource.MICROPHONE)
         assert heard(session) == ["ana", "ben"]
 

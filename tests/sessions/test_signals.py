@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from attrs import frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.call import IncomingCall, UTDCall, UTDCallStatus
+from utd_rx.protocol import signalling
 from utd_rx.protocol.facts.calls import CallTold, SignalChanged
-from utd_rx.protocol.signalling import Phase
+from utd_rx.protocol.facts.signalling import FrameHeard
+from utd_rx.protocol.signalling import Phase, SignalState
 from utd_rx.protocol.wire.calls import without_credentials
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.testing.clock import FakeClock
@@ -229,6 +231,24 @@ async def test_a_defect_in_the_port_is_no_end_of_trying(desk: Desk, what: str) -
     assert desk.signals.state.phase is Phase.WAITING
     await desk.pass_time(0.5)
     assert desk.signals.state.attempt == 2
+
+
+async def test_a_frame_that_cannot_be_folded_takes_no_other_of_its_turn_with_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def step(state: SignalState, item: object, now: float) -> tuple[SignalState, Sequence[object]]:
+        if isinstance(item, FrameHeard) and item.call.call_id == a_call(2).call_id:
+            raise OverflowError
+        return whole(state, item, now)
+
+    whole = signalling.step
+    monkeypatch.setattr(signalling, "step", step)
+    desk = Desk()
+    await desk.sign_in()
+    desk.socket.tell(*(("incoming", a_call(number)) for number in (1, 2, 3)))
+    assert desk.ringing == [a_call(1).call_id, a_call(3).call_id]
+    assert "the step of a FrameHeard, now dropped, raised: OverflowError" in caplog.text
+    await desk.signals.aclose()
 
 
 class Defective:

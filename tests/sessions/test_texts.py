@@ -18,6 +18,8 @@ from utd_rx.models.transcript import TranscriptTurn
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.protocol.transcribing import MAX_LABEL, MAX_WORDS
 from utd_rx.sessions.room import RoomSession
+from utd_rx.sessions.text_order import HOLD
+from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
 
 
@@ -35,9 +37,11 @@ async def room(fake: FakeRoom) -> AsyncIterator[RoomSession]:
         yield session
 
 
-def begin(fake: FakeRoom, topic: str, id_: str = "s", **attributes: str) -> int:
+def begin(
+    fake: FakeRoom, topic: str, id_: str = "s", *, sender: str = "ben", **attributes: str
+) -> int:
     said = FrozenMap({f"lk.{key}": value for key, value in attributes.items()})
-    info = TransferInfo(id_, "ben", topic, attributes=said, sent_at=7.5)
+    info = TransferInfo(id_, sender, topic, attributes=said, sent_at=7.5)
     return fake.transfers.begin(info, is_text=True)
 
 
@@ -113,6 +117,59 @@ async def test_the_chat_of_livekits_components_is_the_chat(
     told = [(one.id, one.text, one.sender, one.sent_at) for one in room.chat_history.value]
     assert told == [("a", "h\u00e9llo", "ben", 7.5), ("b", "older", "ben", 8.5)]
     assert data == []
+
+
+async def test_the_chat_has_texts_in_the_order_in_which_their_sender_began_them(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    one, two, three = (begin(fake, "lk.chat", id_) for id_ in "abc")
+    other = begin(fake, "lk.chat", "d", sender="cy")
+    for number in (three, two, other):
+        fake.transfers.part(number, b"%d" % number)
+        fake.transfers.finish(number)
+    assert written(room) == [str(other)]
+    fake.transfers.part(one, b"1")
+    fake.transfers.finish(one, UTDStreamException("enough", code=UTDErrorCode.NETWORK))
+    assert written(room) == [str(number) for number in (other, two, three)]
+
+
+async def test_a_text_that_stalls_holds_up_the_later_ones_for_a_bound(fake: FakeRoom) -> None:
+    clock = FakeClock()
+    async with RoomSession(URL, TOKEN, room=fake, clock=clock) as room:
+        await room.join()
+        first, second = begin(fake, "lk.chat", "a"), begin(fake, "lk.chat", "b")
+        begin(fake, "lk.chat", "c")
+        fake.transfers.part(second, b"later")
+        fake.transfers.finish(second)
+        clock.advance(HOLD - 0.1)
+        assert written(room) == []
+        clock.advance(0.2)
+        assert written(room) == ["later"]
+        fake.transfers.part(first, b"late")
+        fake.transfers.finish(first)
+        assert written(room) == ["later", "late"]
+    assert clock.next_at is None
+
+
+async def test_turns_are_in_the_order_in_which_their_texts_began(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    def text(said: str, **attributes: str) -> int:
+        return begin(fake, "lk.transcription", said, **attributes)
+
+    def heard() -> list[tuple[str, bool]]:
+        return [(turn.text, turn.is_final) for turn in room.transcript.value]
+
+    interim = text("1", segment_id="1", transcription_final="false")
+    final, silent, later = text("2", segment_id="1"), text("3"), text("4")
+    fake.transfers.part(later, b"Later.")
+    fake.transfers.part(final, b"Good morning, Ana.")
+    fake.transfers.finish(final)
+    assert heard() == []
+    fake.transfers.part(interim, b"Good mor")
+    fake.transfers.finish(silent)
+    fake.transfers.part(interim, b"ning")
+    assert heard() == [("Good morning, Ana.", True), ("Later.", False)]
 
 
 async def test_what_is_written_is_read_by_livekits_components_newer_and_older(

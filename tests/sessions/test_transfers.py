@@ -14,19 +14,22 @@ import pytest
 from tests.sessions.test_room import TOKEN, URL
 from tests.sessions.watching import settle
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
+from utd_rx.models.events import DataMissed, ParticipantConnected, ParticipantDisconnected
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.models.transfers import TransferInfo, TransferProgress
 from utd_rx.ports.transfers import MAX_LABEL
 from utd_rx.sessions.incoming_streams import (
     MAX_WAITING,
     PER_PART,
+    SHORT,
     IncomingFile,
     IncomingText,
     safe_name,
 )
 from utd_rx.sessions.room import RoomSession
 from utd_rx.sessions.transfers import (
+    MAX_ALL,
+    MAX_ALL_OF_ONE,
     MAX_COMING,
     MAX_COMING_OF_ONE,
     MAX_SENDING,
@@ -225,12 +228,32 @@ async def test_who_reads_holds_what_came_and_not_its_parts(
 
 async def test_what_comes_at_a_time_is_bounded(room: RoomSession, others: FakeTransfers) -> None:
     came = Came(room)
+    told: list[object] = []
+    room.events.subscribe(told.append)
     for number in range(MAX_COMING + 5):
-        send(others, ends=False, sender=f"p{number // MAX_COMING_OF_ONE}")
-    for _ in range(3):
-        send(others, ends=False, sender="p0")
+        send(others, ends=False, sender=f"p{number // MAX_COMING_OF_ONE}", size=SHORT + 1)
+    grown = [send(others, ends=False, sender=sender) for sender in ("p0", "new")]
+    for number in grown:
+        others.part(number, b"x" * SHORT)
     await settle()
-    assert (len(came.files), len(others.dropped)) == (MAX_COMING, 8)
+    assert (len(came.files), others.dropped[5:]) == (MAX_COMING + 2, grown)
+    for file in came.files[-2:]:
+        assert (await failure(file.read())).code is UTDErrorCode.RATE_LIMITED
+    assert told == [DataMissed(1)] * 7
+
+
+async def test_short_ones_that_a_busy_loop_hears_of_together_all_come(
+    room: RoomSession, others: FakeTransfers
+) -> None:
+    came = Came(room)
+    told: list[object] = []
+    room.events.subscribe(told.append)
+    for number in range(MAX_ALL + 2):
+        send(others, b"x", is_text=True, ends=False, sender=f"p{number // MAX_ALL_OF_ONE}")
+    await settle()
+    assert (len(came.texts), len(others.dropped), told) == (MAX_ALL, 2, [DataMissed(1)] * 2)
+    send(others, b"x", is_text=True, ends=False, sender="p0")
+    assert len(came.texts) == MAX_ALL
 
 
 async def test_what_a_sender_is_called_is_told_as_one_printable_line(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.state.virtual import run
+from utd_rx.errors import UTDStreamException
 from utd_rx.state import (
     AsyncObserverError,
     StateSubject,
@@ -330,6 +331,8 @@ async def test_an_async_predicate_is_refused_rather_than_taken_for_true() -> Non
 
     with pytest.raises(AsyncObserverError, match="predicate is not awaited"):
         await n.until(predicate)  # type: ignore[arg-type] # what the test is about
+    with pytest.raises(UTDStreamException, match="predicate is not awaited"):
+        await n.until(lambda value: predicate(value))  # type: ignore[arg-type,return-value] # likewise
     assert observers(n) == 0
 
 

@@ -259,7 +259,8 @@ def test_observer_objects_and_composite_disposables_work() -> None:
 
 
 def test_async_observers_are_refused_with_advice() -> None:
-    n: StateSubject[int] = Store(0, replace).select(lambda s: s)
+    store: Store[int, int] = Store(0, replace)
+    n: StateSubject[int] = store.select(lambda s: s)
 
     async def function(value: int) -> None: ...
 
@@ -284,6 +285,8 @@ def test_async_observers_are_refused_with_advice() -> None:
             n.subscribe(candidate)
         with pytest.raises(AsyncObserverError):
             n.subscribe(None, None, candidate)
+        with pytest.raises(AsyncObserverError, match="selector is not awaited"):
+            store.select(candidate)
     fine_ones: list[Any] = [print, functools.partial(print), [].append, None, int]
     for fine in fine_ones:
         n.subscribe(fine).dispose()

@@ -182,6 +182,10 @@ async def test_what_is_read_when_it_is_closed_is_nobodys_business(
     assert caplog.records == []
 
 
+async def made_later(number: int) -> None:
+    return None
+
+
 @pytest.mark.parametrize(
     ("frames", "told"),
     [
@@ -194,6 +198,7 @@ async def test_what_is_read_when_it_is_closed_is_nobodys_business(
         (7, "not int"),
         (pictures(1), "pass size="),
         (PATTERN.picture, "pass size="),
+        (made_later, "frames is not awaited"),
     ],
 )
 def test_what_are_no_frames_is_refused(frames: Any, told: str) -> None:

@@ -158,29 +158,28 @@ class Dialer:
                 self._heard(attempt.number, attempt.credential, batch)
 
         async with self._only_one:
+            what = "token_source failed"
             try:
                 async with asyncio.timeout(MINT_TIMEOUT):
                     address, attempt.credential = await self._access.request()
+                what = "the agent's socket failed"
+                await self._port.run(address, take)
             except Exception as error:  # noqa: BLE001 - else nobody would try again
                 if attempt is self._current:
-                    self._not_connected(attempt.number, _as_failure(error))
-                attempt.outbox.close()
-                return
-            try:
-                await self._port.run(address, take)
+                    self._not_connected(attempt.number, _as_failure(what, error))
             finally:
                 attempt.outbox.close()
                 if attempt.sending is not None:
                     attempt.sending.cancel()
 
 
-def _as_failure(error: Exception) -> UTDStreamException:
-    """Return why there is no credential; what may pass is `NETWORK` or `TIMEOUT`."""
+def _as_failure(what: str, error: Exception) -> UTDStreamException:
+    """Return why there is no credential, or no socket; what may pass is `NETWORK` or `TIMEOUT`."""
     if isinstance(error, UTDStreamException):
         return error
     if isinstance(error, TimeoutError):
-        message = f"token_source gave none within {MINT_TIMEOUT:g} s"
+        message = f"{what}: no answer in time"
         return UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
     is_passing = isinstance(error, aiohttp.ClientError | OSError)
     code = UTDErrorCode.NETWORK if is_passing else UTDErrorCode.UNKNOWN
-    return foreign_failure("token_source failed", error, code=code)
+    return foreign_failure(what, error, code=code)

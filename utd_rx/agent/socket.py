@@ -29,7 +29,9 @@ from utd_rx.ports.agent_socket import (
 )
 from utd_rx.ports.loop_turns import LoopTurns
 from utd_rx.ports.proxy import DIRECT, Proxies, Proxy
+from utd_rx.ports.threads import no_threads
 from utd_rx.rest.failures import read_retry_after
+from utd_rx.rest.frames import IDLE, SocketFrame, next_frame
 
 OPEN_WITHIN: Final = 15.0
 """Seconds from the beginning to the WebSocket."""
@@ -138,6 +140,7 @@ class AgentSocket:
                         proxy_headers=None if proxy is None else proxy.headers,
                         timeout=aiohttp.ClientWSTimeout(ws_close=self._close_within),
                         autoclose=False,
+                        autoping=False,
                         heartbeat=self._heartbeat,
                         max_msg_size=MAX_FRAME + 1,  # which itself would be too long already
                     )
@@ -162,6 +165,8 @@ class AgentSocket:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             return dial.lost(f"the agent cannot be reached{_through(proxy)}", reason)
+        except RuntimeError as error:
+            return AgentSocketEnded(AgentSocketEnd.LOST, message=no_threads(error).message)
 
     async def _talk(
         self,
@@ -174,7 +179,9 @@ class AgentSocket:
         try:
             # Not when it is being closed from here: aiohttp would close it again, by its own code.
             while self._goodbye is None:
-                frame = await ws.receive()
+                frame = await next_frame(ws, told)
+                if frame.type in IDLE:
+                    continue
                 if frame.type is aiohttp.WSMsgType.TEXT:
                     told.post(AgentSocketText(frame.data))
                 elif frame.type is aiohttp.WSMsgType.BINARY:
@@ -254,7 +261,7 @@ class _Dial:
         return AgentSocketEnded(AgentSocketEnd.LOST, message=f"{message}: {told}")
 
     def end_of(
-        self, ws: aiohttp.ClientWebSocketResponse, frame: aiohttp.WSMessage | None = None
+        self, ws: aiohttp.ClientWebSocketResponse, frame: SocketFrame | None = None
     ) -> AgentSocketEnded:
         """Return why no more frames come: `frame` is the last one, unless we closed."""
         if isinstance(ws.exception(), TimeoutError):

@@ -6,7 +6,6 @@ is not forgotten while the microphone is muted. What the reference plays comes o
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -16,6 +15,7 @@ from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
 from utd_rx.ports.audio import Abilities
+from utd_rx.ports.threads import in_thread
 
 ADAPTER: Final = "utd_rx.rtc.processing"
 """Where `VoiceProcessor` is served, by name as in `handle`: LiveKit is loaded only to process."""
@@ -88,7 +88,7 @@ class ProcessingStage:
         epoch = self._epoch
         processor = None
         if processing.is_on:
-            processor = await asyncio.to_thread(self._make, processing)
+            processor = await in_thread(self._make, processing)
         if epoch != self._epoch:
             raise conflict(
                 ConflictReason.OVERTAKEN,

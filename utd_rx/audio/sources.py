@@ -5,7 +5,6 @@ Each is a frozen, picklable description, as `MicrophoneInput` is; `open` makes i
 
 from __future__ import annotations
 
-import asyncio
 import math
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from utd_rx.errors import invalid
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
 from utd_rx.models.checks import absolute, typed
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.ports.threads import in_thread
 
 _FULL_SCALE: Final = 32_768.0
 
@@ -90,7 +90,7 @@ class WavSource:
             UTDStreamException: `VALIDATION`, as when it was made, and when the file has become
                 one of another format since.
         """
-        actual, samples = await asyncio.to_thread(read_wav, self.path, loop=self.loop)
+        actual, samples = await in_thread(read_wav, self.path, loop=self.loop)
         if actual != self.format:
             raise invalid(
                 f"{self.path} has changed from {self.format} to {actual}: make a new WavSource"
@@ -143,9 +143,7 @@ class ArraySource:
         """
         samples, rate = self.samples, self.format.sample_rate
         if rate != self.sample_rate:
-            samples = await asyncio.to_thread(
-                resample, samples, self.sample_rate, rate, loop=self.loop
-            )
+            samples = await in_thread(resample, samples, self.sample_rate, rate, loop=self.loop)
         return _play(self, samples, sink, "array")
 
 

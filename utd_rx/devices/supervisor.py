@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.ports.threads import begin, in_thread
 
 logger: Final = logging.getLogger("utd_rx.devices")
 
@@ -187,7 +188,7 @@ class Supervisor:
         async with self._turns:
             self._check_open()
             self._opened.set_running_or_notify_cancel()  # so that nobody who waits can cancel it
-            self._thread.start()
+            begin(self._thread)
             try:
                 await asyncio.wrap_future(self._opened)
             except BaseException:
@@ -204,7 +205,7 @@ class Supervisor:
         async def swap() -> None:
             async with self._turns:
                 self._check_open()
-                await asyncio.to_thread(self._swap, choice)
+                await in_thread(self._swap, choice)
 
         await asyncio.shield(asyncio.create_task(swap(), name=f"{self._thread.name}: swap"))
 
@@ -214,7 +215,7 @@ class Supervisor:
         self.wake()
         async with self._turns:  # what is being opened is closed again
             if self._thread.ident is not None:
-                await asyncio.shield(asyncio.to_thread(self._thread.join))
+                await asyncio.shield(in_thread(self._thread.join))
 
     def _run(self) -> None:
         try:

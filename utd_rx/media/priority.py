@@ -1,10 +1,10 @@
 """The child's place among the threads of the machine: sound is due every 10 ms, whoever computes.
 
 Beside a thread that never yields, one that wakes up waits for the scheduler's next tick, 4 ms with
-most kernels, and a frame passes five threads on its way. Real-time priority spares it that, as it
-does sound servers and WebRTC's own threads; the whole process has it, since whoever holds the GIL
-holds up all others. Where it is not allowed, short slices are: a thread that asks for little at a
-time goes first (Linux 6.12; older ones know no such wish).
+most kernels, and a frame passes several threads on its way. Real-time priority spares it that, as
+it does sound servers and WebRTC's own threads; the whole process has it, since whoever holds the
+GIL holds up all others. Where it is not allowed, short slices are: a thread that asks for little at
+a time goes first (Linux 6.12; older ones know no such wish).
 
 What computes for long comes before nobody: a thread that does not wait for half a second, or a
 process that takes a whole core, gives it back for a while.
@@ -31,6 +31,9 @@ MAX_SHARE: Final = 0.9
 """Of a core, that all its threads together may take from one look to the next; 64 voices mixed and
 played take 0.6."""
 
+LOOKS: Final = 3
+"""Looks in a row that find more; to load LiveKit takes one or two."""
+
 PAUSE: Final = 10.0
 """Seconds until the priority is taken again."""
 
@@ -47,6 +50,7 @@ class Priority:
     def __init__(self) -> None:
         self._again_at: float | None = None
         self._looked_at, self._used = time.monotonic(), time.process_time()
+        self._over = 0
         signal.signal(signal.SIGXCPU, lambda number, frame: self._give_back())
 
     def take(self) -> None:
@@ -65,7 +69,8 @@ class Priority:
         now, used = time.monotonic(), time.process_time()
         share = (used - self._used) / max(1e-9, now - self._looked_at)
         self._looked_at, self._used = now, used
-        if share > MAX_SHARE:
+        self._over = self._over + 1 if share > MAX_SHARE else 0
+        if self._over >= LOOKS:
             self._give_back()
         elif self._again_at is not None and now >= self._again_at:
             self.take()

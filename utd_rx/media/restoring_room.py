@@ -132,7 +132,9 @@ class RestoringRoom(RestoringMedia):
             self._is_joining = False
         return snapshot
 
-    async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
+    async def reconnect(
+        self, token: str | None = None, *, encryption: Encryption | None = None
+    ) -> ev.RoomSnapshot:
         address = self._wished.address
         if address is None:
             raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
@@ -140,13 +142,21 @@ class RestoringRoom(RestoringMedia):
             address.url,
             token or address.token,
             auto_subscribe=address.auto_subscribe,
-            encryption=address.encryption,
+            encryption=encryption or address.encryption,
         )
 
     async def encrypt(self, encryption: Encryption) -> None:
-        far = await self._there()
-        await far.encrypt(encryption)
-        self._wished = wishes.encrypted(self._wished, encryption)
+        # Kept before it is done: a successor joins with the keys of now.
+        before, self._wished = self._wished, wishes.encrypted(self._wished, encryption)
+        is_kept = self._wished is not before
+        while True:
+            far = await self._there()
+            newest = self._wished.keys if is_kept else None
+            try:
+                return await far.encrypt(newest or encryption)
+            except UTDStreamException:
+                if self._lives(far):
+                    raise
 
     async def newest_token(self) -> str:
         address = self._wished.address
@@ -267,6 +277,10 @@ class RestoringRoom(RestoringMedia):
             self._wished = lacking.done(self._wished, step, result)
             if isinstance(step, JoinAgain):
                 self._catch_up(far)
+                told = step.address.encryption
+                while (keys := self._wished.keys) is not told and keys is not None:
+                    told = keys  # which were changed while it was joined again
+                    await far.encrypt(keys)
         if isinstance(step, PublishAgain):
             return ev.LocalTrackRepublished(result, step.own.track.sid)
         return None

@@ -110,6 +110,11 @@ class Wished:
         return known or next((own for own in self.tracks.values() if sid in own.former), None)
 
     @property
+    def keys(self) -> Encryption | None:
+        """What it is encrypted with while it is joined."""
+        return self.address.encryption if self.address is not None and self.is_joined else None
+
+    @property
     def snapshot(self) -> RoomSnapshot:
         """The room as it is, with the own tracks that are muted and so not published there."""
         roster = self.roster
@@ -138,9 +143,9 @@ def joined(wished: Wished, address: JoinedAt, snapshot: RoomSnapshot) -> Wished:
 
 
 def encrypted(wished: Wished, encryption: Encryption) -> Wished:
-    """The app encrypts with these keys from now on."""
-    address = wished.address
-    if address is None:
+    """The app encrypts with these keys from now on; the same where a room refuses them."""
+    address, keys = wished.address, wished.keys
+    if address is None or keys is None or not keys.differs_in_keys(encryption):
         return wished
     return evolve(wished, address=evolve(address, encryption=encryption))
 

@@ -9,11 +9,14 @@ from math import inf, ulp
 from numbers import Real
 from pathlib import Path
 from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from utd_rx.errors import invalid
+
+C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _MAX_INT: Final = 2**53
 """Where JSON numbers stop being exact for other readers."""
@@ -122,6 +125,39 @@ async def asked(token_source: Callable[[], Awaitable[str]]) -> str:
         kind = type(answer).__name__
         raise invalid(f"the token_source gave {kind}, nothing to await: make it an `async def`")
     return await answer
+
+
+_ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether a function, a partial or an object is called for something to await."""
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        return bool(code.co_flags & _ASYNC)
+    # Partials, and objects with an async __call__.
+    call = getattr(function, "func", function)
+    return any(
+        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f)
+        for f in (function, call, getattr(call, "__call__", None))  # noqa: B004 - not a test of callability
+    )
+
+
+def answering(function: C, name: str) -> C:
+    """Return a function whose answer is taken as it is, or raise `VALIDATION` for an async one:
+    nobody would await it, and a coroutine counts as yes."""
+    if is_async(function):
+        raise invalid(f"the answer of {name} is not awaited: make it a `def`, no `async def`")
+    return function
+
+
+def answer(given: T, name: str) -> T:
+    """Return what such a function has answered, or raise `VALIDATION` for what is to be awaited."""
+    if inspect.isawaitable(given):
+        if inspect.iscoroutine(given):
+            given.close()
+        raise invalid(f"the answer of {name} is not awaited, and it gave {type(given).__name__}")
+    return given
 
 
 def absolute(path: str | Path, name: str) -> Path:

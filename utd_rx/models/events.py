@@ -320,8 +320,9 @@ class DataTrackUnpublished(RoomEvent):
 
 @frozen(field_transformer=typed)
 class DataMissed(RoomEvent):
-    """Data messages that are gone: they came while the app stood still, and were more than the
-    media process keeps for it. The oldest went, before those that are told now."""
+    """Messages of others that are gone: data that came while the app stood still, and was more than
+    the media process keeps for it, of which the oldest went, before what is told now; or texts and
+    files of which too many came at a time."""
 
     count: int
 

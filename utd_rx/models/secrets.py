@@ -15,6 +15,10 @@ CREDENTIAL: Final = {"is_credential": True}
 MAX_TEXT: Final = 500
 """Characters of a foreign text that are told: it ends in logs, and may be a megabyte."""
 
+MAX_PARTS: Final = 8
+"""Parts of a token that are secrets by themselves, the last with all that follows: it has three,
+and each is looked for in every text."""
+
 _ESCAPE: Final = re.compile(
     rb"%(?:25)*([0-9A-Fa-f]{2})|\\{1,8}(?:u00|x)([0-9A-Fa-f]{2})"
     rb"|&#(?:[xX]0{0,6}([0-9A-Fa-f]{1,2})|0{0,6}([0-9]{1,3}));"
@@ -64,14 +68,14 @@ def without_secrets(text: str, *secrets: str | None) -> str:
     escaped in any usual way.
 
     Call it before the text is cut, or the beginning of a secret stays at the end. Each part of a
-    token counts by itself; None and "" are passed over.
+    token counts by itself, up to `MAX_PARTS`; None and "" are passed over.
     """
     return hiding(*secrets)(text)
 
 
 def hiding(*secrets: str | None) -> Callable[[str], str]:
     """Return `without_secrets` for many texts."""
-    parts = (part for secret in secrets if secret for part in secret.split("."))
+    parts = (part for secret in secrets if secret for part in secret.split(".", MAX_PARTS - 1))
     known = {*filter(None, secrets), *(part for part in parts if len(part) >= _MIN_PART)}
     known |= {secret.replace(" ", "+") for secret in known}  # as forms write it
     # "surrogatepass": half of a pair is no UTF-8, and a message must not fail over it.

@@ -13,6 +13,7 @@ from inspect import isawaitable
 from typing import Any, Final, ParamSpec, Self, TypeVar, overload
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.ports.threads import begin
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,7 +128,7 @@ class LoopThread(FromThread):
     def __enter__(self) -> Self:
         is_up = threading.Event()
         self._loop.call_soon(is_up.set)
-        self._thread.start()
+        begin(self._thread)
         is_up.wait()
         return self
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 E = TypeVar("E")
+
+MAX_FRAMES: Final = 64
+"""Of one socket, in one turn of the loop."""
+
+MAX_FRAME: Final = 4 * 1024
+"""Bytes of one: what is longer counts as so many."""
 
 
 class LoopTurns(Generic[E]):
@@ -20,6 +26,18 @@ class LoopTurns(Generic[E]):
         self._sink = sink
         self._waiting: list[E] = []
         self._flushing: asyncio.Handle | None = None
+        self._taken = 0
+
+    def count(self, size: int) -> None:
+        """Note that a frame of `size` bytes was taken, whether it is an event or not."""
+        self._taken += 1 + size // MAX_FRAME
+
+    async def give_way(self) -> None:
+        """Wait for the next turn, if what was taken in this one is enough: a queue that is never
+        empty would be served to its end in one."""
+        if self._taken >= MAX_FRAMES:
+            self._taken = 0
+            await asyncio.sleep(0)  # what waits is told before it is over
 
     def post(self, event: E) -> None:
         """Deliver it in this turn of the loop, behind whatever else has come in it."""
@@ -40,6 +58,7 @@ class LoopTurns(Generic[E]):
 
     def _flush(self) -> None:
         self._flushing = None
+        self._taken = 0
         batch = tuple(self._waiting)
         self._waiting.clear()
         self._sink(batch)

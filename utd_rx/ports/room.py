@@ -71,11 +71,13 @@ class RoomPort(Protocol):
         connected, `SERVER` refused by the server, as for a full room.
         """
 
-    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
+    async def reconnect(
+        self, token: str | None = None, *, encryption: Encryption | None = None
+    ) -> RoomSnapshot:
         """Join again where it was joined last, after that connection has ended.
 
-        Without a `token`, with the newest that the server gave; with the keys of now. Raises as
-        `connect`, and `CONFLICT` also when it was never joined.
+        Without a `token`, with the newest that the server gave; without `encryption`, with the
+        newest keys it had. Raises as `connect`, and `CONFLICT` also when it was never joined.
         """
 
     async def encrypt(self, encryption: Encryption) -> None:

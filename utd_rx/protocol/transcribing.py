@@ -1,7 +1,8 @@
 """What is said in a room, as those who listen there write it down: turns.
 
 Theory of operation. Each turn has an id among those of who tells it, so words of a known id take
-the place of what was told before, final or not, and others begin a turn. A turn that is never said
+the place of what was told before, and others begin a turn; of a final turn only what is final as
+well and whole does, since what corrects it is, and what is late is not. A turn that is never said
 to be final ends when the next one of that speaker begins, with its speaker, or with the connection.
 Whose words they are is what who tells them says: the owner of the track they name, where that is
 known when the turn begins, or else themselves. The rules never look at the text
@@ -84,6 +85,8 @@ def _said(transcript: RoomTranscript, words: TranscriptTurn, speaker: str | None
     for at in range(len(turns) - 1, -1, -1):
         known = turns[at]
         if (known.told_by, known.id) == key:
+            if known.is_final and (words.was_cut or not words.is_final):
+                return transcript
             after = evolve(
                 known,
                 text=words.text or known.text,

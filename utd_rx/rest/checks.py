@@ -19,7 +19,7 @@ from utd_rx.models.seats import UTDSeatMode
 from utd_rx.ports.proxy import is_loopback
 from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.seats import MAX_SEATS
-from utd_rx.protocol.wire.tokens import VISIBLE_ASCII
+from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL, VISIBLE_ASCII
 
 MAX_IDENTITY: Final = 128
 
@@ -75,7 +75,9 @@ def checked_choice(
 def checked_secret(value: str, what: str) -> str:
     """Take a credential that may stand in a header; the message never repeats it."""
     if not isinstance(value, str) or not VISIBLE_ASCII.fullmatch(value):
-        raise invalid(f"{what} must be visible ASCII characters without spaces")
+        raise invalid(
+            f"{what} must be visible ASCII characters without spaces, at most {MAX_CREDENTIAL:,}"
+        )
     return value
 
 

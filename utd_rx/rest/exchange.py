@@ -12,6 +12,7 @@ from yarl import URL
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
+from utd_rx.ports.threads import no_threads
 from utd_rx.rest.failures import malformed, proxy_refused, transport_failure
 from utd_rx.rest.policy import Timeouts
 
@@ -86,6 +87,8 @@ async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: T
         failure = malformed(f"the engine does not speak HTTP: {reason}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         failure = transport_failure(error, proxy, request.secrets)
+    except RuntimeError as error:  # who looks names up is a thread
+        failure = no_threads(error)
     # Outside of the handler: aiohttp's error holds the request's headers, keys and all, or the
     # reply's, which may quote them, and must not travel along as the cause or context of ours.
     raise failure

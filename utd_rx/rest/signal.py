@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Final, Protocol
+from typing import Final
 
 import aiohttp
 from yarl import URL
@@ -24,10 +24,12 @@ from utd_rx.ports.signal import (
     SignalRefused,
     SignalSink,
 )
+from utd_rx.ports.threads import no_threads
 from utd_rx.protocol.wire.reading import parse_object, read_text
 from utd_rx.protocol.wire.signals import MAX_FRAME, frame_from_wire
 from utd_rx.rest.checks import checked_signal_url
 from utd_rx.rest.failures import malformed, proxy_refused, timed_out, transport_failure
+from utd_rx.rest.frames import IDLE, ClientSocket, SocketFrame, next_frame
 
 OPEN_WITHIN: Final = 10.0
 """Seconds from the beginning to `auth_ok`: 5 s to connect, and the 5 s that the engine waits for
@@ -106,6 +108,8 @@ class SignalClient:
         except (aiohttp.ClientError, OSError) as error:
             secrets = (token, None if proxy is None else proxy.password)
             failure = transport_failure(error, proxy, secrets)
+        except RuntimeError as error:
+            failure = no_threads(error)
         return SignalEnded(None, failure, is_final)
 
     async def _talk(
@@ -122,28 +126,11 @@ class SignalClient:
                 proxy=None if proxy is None else proxy.address,
                 proxy_headers=None if proxy is None else proxy.headers,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_WITHIN),
+                autoping=False,
                 heartbeat=self._heartbeat,
                 max_msg_size=MAX_FRAME,
             ) as socket:
                 return await converse(socket, token, told, opening)
-
-
-class SignalFrame(Protocol):
-    """A frame of a signal socket, or its end: aiohttp's `WSMessage`."""
-
-    @property
-    def type(self) -> aiohttp.WSMsgType: ...
-    @property
-    def data(self) -> Any: ...
-    @property
-    def extra(self) -> str | None: ...
-
-
-class ClientSocket(Protocol):
-    """The client's end of a WebSocket: aiohttp's."""
-
-    async def send_str(self, data: str) -> None: ...
-    async def receive(self) -> SignalFrame: ...
 
 
 async def converse(
@@ -152,7 +139,9 @@ async def converse(
     """Show the bearer and hear what the engine tells until the end; `opening` is up once it is."""
     await socket.send_str(json.dumps({"type": "auth", "token": token}))
     is_open = False
-    while (frame := await socket.receive()).type in _DATA:
+    while (frame := await next_frame(socket, told)).type in _DATA or frame.type in IDLE:
+        if frame.type in IDLE:
+            continue
         event = _event(frame)
         if not is_open and event == SignalOpened():
             is_open = True
@@ -173,7 +162,7 @@ async def _stay(
     return reply
 
 
-def _event(frame: SignalFrame) -> SignalEvent:
+def _event(frame: SocketFrame) -> SignalEvent:
     """Read a frame; total."""
     try:
         wire = parse_object(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else None
@@ -185,7 +174,7 @@ def _event(frame: SignalFrame) -> SignalEvent:
     return SignalRefused() if known is None else SignalCall(*known)
 
 
-def _end(frame: SignalFrame, token: str) -> SignalEnded:
+def _end(frame: SocketFrame, token: str) -> SignalEnded:
     """Say why no more frames come."""
     if frame.type is not aiohttp.WSMsgType.CLOSE:
         code = getattr(frame.data, "code", None)  # of a frame that broke the protocol

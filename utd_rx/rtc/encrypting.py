@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.encryption import Encryption, EncryptionKey, EncryptionState
+from utd_rx.ports.threads import in_thread
 from utd_rx.rtc import native
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Cryptors:
                 raise conflict(ConflictReason.LEFT, "The connection ended.")
             provider = self._room.e2ee_manager.key_provider
             assert provider is not None
-            await asyncio.to_thread(_set_all, provider, settings)
+            await in_thread(_set_all, provider, settings)
             for publication in self._room.local_participant.track_publications.values():
                 self.published(publication.sid)
 

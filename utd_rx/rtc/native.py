@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.secrets import foreign_text, hiding
+from utd_rx.ports.threads import in_thread
+from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import ffi, last_resort
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ _KEY: Final = re.compile(r"(key: (?:Some\()?)\[[\d, ]*\]")
 KEPT: Final = 64
 """Secrets that LiveKit's log does not show: those of the latest joins and renewals."""
 
+MAX_KEPT: Final = 512 * 1024
+"""Characters of them together; the newest is kept in any case."""
+
 _secrets: Final[deque[str]] = deque(maxlen=KEPT)
 _hiding: Final = lru_cache(maxsize=1)(hiding)
 
@@ -67,6 +72,8 @@ _hiding: Final = lru_cache(maxsize=1)(hiding)
 def hide(*secrets: str | None) -> None:
     """Keep secrets out of LiveKit's log, which quotes servers; it may do so when a room is gone."""
     _secrets.extend(one for one in secrets if one and one not in _secrets)
+    while len(_secrets) > 1 and sum(map(len, _secrets)) > MAX_KEPT:
+        _secrets.popleft()
 
 
 _UNREAD: Final = ("Decryption failed", "Failed to decrypt", "handle_encrypted_data error")
@@ -98,7 +105,7 @@ def _is_told(record: logging.LogRecord) -> bool:
 async def ready() -> None:
     """Load LiveKit, which takes 0.1 s, without holding up the loop."""
     if not sdk.cache_info().currsize:
-        await asyncio.to_thread(sdk)
+        await in_thread(sdk)
 
 
 _LOADING: Final = threading.Lock()
@@ -251,12 +258,16 @@ def _room_type() -> Any:
                 case "room_sid_changed":
                     self.on_emit("room_updated", ())
                 case "token_refreshed":
-                    hide(event.token_refreshed.token)
+                    hide(_usable(event.token_refreshed.token))
 
     return HookedRoom
 
 
 def newest_token(room: rtc.Room) -> str | None:
     """Return what `room` was joined with, or what the server has renewed it to since; None when
-    LiveKit hides it, as only a private attribute has it."""
-    return getattr(room, "_token", None)
+    LiveKit hides it, as only a private attribute has it, or a server makes it without end."""
+    return _usable(getattr(room, "_token", None))
+
+
+def _usable(token: str | None) -> str | None:
+    return token if token is not None and len(token) <= MAX_CREDENTIAL else None

@@ -22,6 +22,7 @@ from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports.audio import Abilities, MicrophoneSettings, SpeakerSettings
 from utd_rx.ports.living import Voice
 from utd_rx.ports.local import LocalAudio, LocalDevice, LocalStream
+from utd_rx.ports.threads import in_thread
 from utd_rx.rtc.platform import PlatformSide, module
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class PlatformMicrophone(LocalDevice[MicrophoneState]):
         return PlatformStream(self, self._side)
 
     async def _swap(self, device: DeviceChoice) -> None:
-        found = await asyncio.to_thread(self._side.find, device)
+        found = await in_thread(self._side.find, device)
         track = None if self._stream is None else self._stream.track
         if self._is_over:
             raise conflict(ConflictReason.CLOSED, "the microphone is closed")
@@ -129,7 +130,7 @@ class PlatformMicrophone(LocalDevice[MicrophoneState]):
         if self._stream is not None:
             self._stream.detach()
         # Stopping a device may take a while, and the loop has other things to do.
-        await asyncio.to_thread(self._side.close)
+        await in_thread(self._side.close)
 
     def _alive(self, device: AudioDevice | None) -> None:
         self._device, self._is_dead = device, False
@@ -216,7 +217,7 @@ class PlatformSpeaker(LocalDevice[SpeakerState]):
         raise ABILITIES.lack("another device while it is open", "close it and open another")
 
     async def _end(self) -> None:
-        await asyncio.to_thread(self._side.close)
+        await in_thread(self._side.close)
 
 
 async def _open(
@@ -224,7 +225,7 @@ async def _open(
 ) -> tuple[PlatformSide, AudioDevice]:
     """Return a side of the module with the chosen device selected, and that device; when this is
     cancelled, nothing is held."""
-    opening = asyncio.ensure_future(asyncio.to_thread(_hold, direction, choice))
+    opening = asyncio.ensure_future(in_thread(_hold, direction, choice))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -26,6 +26,7 @@ from utd_rx.ports.one_loop import owned
 from utd_rx.ports.proxy import DIRECT, Proxies, is_clear_text
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.protocol.wire.reading import parse_object
+from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import Address, Connector
 from utd_rx.rtc.live_room import LiveRoom
@@ -137,13 +138,16 @@ class UTDRoom(RoomData):
 
         Raises:
             UTDStreamException: See `connector.classify`; `VALIDATION` for a url in clear text to
-                another machine; `TIMEOUT` after `connector.CONNECT_TIMEOUT`; `CONFLICT` when
-                connected, connecting, closed, or disconnected meanwhile.
+                another machine and for a token without end; `TIMEOUT` after
+                `connector.CONNECT_TIMEOUT`; `CONFLICT` when connected, connecting, closed, or
+                disconnected meanwhile.
         """
         if self._closed:
             raise conflict(ConflictReason.CLOSED, "The room is closed.")
         if self._joining is not None or self._alive() is not None:
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
+        if len(token) > MAX_CREDENTIAL:
+            raise invalid(f"The token has more than {MAX_CREDENTIAL:,} characters: fetch another.")
         if is_clear_text(url) and not self._allow_clear_text:
             raise invalid(
                 "The media server's url is not wss:// though it is another machine, so the token "
@@ -171,7 +175,9 @@ class UTDRoom(RoomData):
         return snapshot
 
     @owned
-    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
+    async def reconnect(
+        self, token: str | None = None, *, encryption: Encryption | None = None
+    ) -> RoomSnapshot:
         """Join again where it was joined last; see `RoomPort.reconnect`.
 
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
@@ -182,7 +188,7 @@ class UTDRoom(RoomData):
             last.url,
             token or last.token,
             auto_subscribe=last.auto_subscribe,
-            encryption=last.encryption,
+            encryption=encryption or last.encryption,
         )
 
     @owned

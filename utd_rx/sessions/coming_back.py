@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.ports.clock import Clock, sleep_until
 from utd_rx.ports.engine import EnginePort
@@ -25,14 +26,19 @@ ASK_EVERY: Final = 3.0
 EMPTY_FOR: Final = 1.0
 """Seconds that a place is empty until nobody came: the media server puts one out, then one in."""
 
+Connect: TypeAlias = Callable[[Encryption | None], Awaitable[RoomSnapshot]]
+"""Connects, encrypted with these keys."""
+
 
 @frozen(eq=False)
 class ComingBack:
-    """One session's; its `fresh_token` is what it connects anew with, None for the last one."""
+    """One session's; its `fresh_token` is what it connects anew with, None for the last one, and
+    `connect` connects with its keys."""
 
     _runner: Runner[Any]
     _room: RoomPort
     _fresh_token: Callable[[bool], Awaitable[str | None]]
+    _connect: Callable[[Connect], Awaitable[RoomSnapshot]]
 
     @property
     def handlers(self) -> Handlers:
@@ -49,7 +55,8 @@ class ComingBack:
         """
 
         async def connect() -> RoomSnapshot:
-            return await self._room.reconnect(await self._fresh_token(effect.mints))
+            token = await self._fresh_token(effect.mints)
+            return await self._connect(lambda keys: self._room.reconnect(token, encryption=keys))
 
         if await self._runner.reconnect(effect.epoch, connect()):
             await self._room.disconnect()

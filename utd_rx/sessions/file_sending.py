@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.transfers import TransferProgress
+from utd_rx.ports.threads import in_thread
 from utd_rx.state import StateSubject, Store
 
 
@@ -79,7 +80,7 @@ def file_size(place: Path) -> int:
 
 async def opened(place: Path) -> IO[bytes]:
     """Open a file, on a thread. Cancelling is safe: it is closed."""
-    opening = asyncio.ensure_future(asyncio.to_thread(_open, place))
+    opening = asyncio.ensure_future(in_thread(_open, place))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

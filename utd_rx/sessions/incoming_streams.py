@@ -16,6 +16,7 @@ from utd_rx.models.checks import absolute, whole
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import foreign_text, printable
 from utd_rx.models.transfers import TransferInfo
+from utd_rx.ports.threads import in_thread
 from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 MAX_WAITING: Final = 16 * 1024 * 1024
 """Bytes of an item that wait for who takes them, each part with `PER_PART`, or for the disk."""
+
+SHORT: Final = 64 * 1024
+"""Bytes of an item, counted likewise, up to which it is a short one."""
 
 PER_PART: Final = 64
 """Bytes that a part takes besides its own."""
@@ -54,6 +58,7 @@ class IncomingTransfer(Generic[T]):
         self._drop = drop
         self._waiting: list[bytes] = []
         self._size = 0
+        self._weight = 0
         self._is_over = False
         self._failure: UTDStreamException | None = None
         self._is_taken = False
@@ -88,7 +93,7 @@ class IncomingTransfer(Generic[T]):
         Raises:
             UTDStreamException: `VALIDATION` it is larger than `limit`; `CONFLICT` it is taken
                 already, or this client left before all had come; `NETWORK` its sender stopped or
-                left.
+                left; `RATE_LIMITED` too many large ones came at a time.
 
         Cancelling is safe, and gives it up.
         """
@@ -100,10 +105,16 @@ class IncomingTransfer(Generic[T]):
 
     # --- for who receives it --------------------------------------------------------------------
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it has brought more than a short one, or announced it."""
+        return self._weight > SHORT or (self.info.size or 0) > SHORT
+
     def part(self, data: bytes) -> None:
         """Take a part."""
         if not self._is_over:
             self._size += len(data)
+            self._weight += len(data) + PER_PART
             self._take(data)
 
     def end(
@@ -243,7 +254,7 @@ class IncomingFile(IncomingTransfer[bytes]):
         if self._is_taken:
             raise conflict(ConflictReason.ALREADY, "it is taken already: it comes once")
         called = name or safe_name(self.info.name)
-        opening = asyncio.ensure_future(asyncio.to_thread(_new_file, place, called))
+        opening = asyncio.ensure_future(in_thread(_new_file, place, called))
         is_whole = False
         try:
             path, file = await asyncio.shield(opening)
@@ -273,7 +284,7 @@ class IncomingFile(IncomingTransfer[bytes]):
                 news.clear()
                 parts = bytes(waiting)
                 waiting.clear()
-                await asyncio.to_thread(file.write, parts)
+                await in_thread(file.write, parts)
             taking.result()
         finally:
             taking.cancel()
@@ -323,7 +334,7 @@ def _new_file(folder: Path, name: str) -> tuple[Path, IO[bytes]]:
 async def _closed(opening: asyncio.Future[tuple[Path, IO[bytes]]], is_whole: bool) -> None:
     await asyncio.wait([opening])
     if opening.exception() is None:
-        await asyncio.to_thread(_close, *opening.result(), is_whole)
+        await in_thread(_close, *opening.result(), is_whole)
 
 
 def _close(path: Path, file: IO[bytes], is_whole: bool) -> None:

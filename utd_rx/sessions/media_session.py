@@ -108,7 +108,7 @@ class MediaSession(
         self._methods = MethodCalls(self._runner, room)
         self._transfers = Transfers(self._runner, room)
         take_transcriptions(self._runner, self._transfers)
-        returning = ComingBack(self._runner, room, self._fresh_token)
+        returning = ComingBack(self._runner, room, self._fresh_token, self._connect_with_keys)
         chosen = ChosenTracks(self._runner, room, choice)
         common = returning.handlers, self._tracks.handlers, chosen.handlers
         self._runner.start(*common, *self._ask_engine(), *self._collaborate())
@@ -193,7 +193,9 @@ class MediaSession(
         return (await self._credentials()).token if is_needed else None
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(access.url, access.token, encryption=self._encryption)
+        return self._connect_with_keys(
+            lambda keys: self._room.connect(access.url, access.token, encryption=keys)
+        )
 
     async def _complete_join(self, epoch: int) -> None:
         """Wait for what a session type needs to know before it counts as joined."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import FIRST_COMPLETED
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import isawaitable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from reactivex.disposable import Disposable
@@ -31,8 +32,8 @@ from utd_rx.state.reports import report
 
 St = TypeVar("St", bound=Waiting)
 
-Method: TypeAlias = Callable[[MethodInvocation], Awaitable[str]]
-"""Answers a call; what it raises is what the caller gets."""
+Method: TypeAlias = Callable[[MethodInvocation], Awaitable[str] | str]
+"""Answers a call, async or not; what it raises is what the caller gets."""
 
 MAX_CALLS: Final = 64
 """Calls that a session has under way at a time, and calls of others that it serves at a time."""
@@ -54,6 +55,7 @@ class MethodCalls:
         self._calling: dict[asyncio.Future[None], str] = {}
         self._serving: dict[asyncio.Task[None], str] = {}
         self._served: dict[str, Callable[[], None]] = {}
+        self._here: Mapping[str, object] = {}
         runner.events.subscribe(self._mind, on_completed=self._close)
 
     async def call(self, request: MethodRequest) -> str:
@@ -65,6 +67,7 @@ class MethodCalls:
         if len(self._calling) >= MAX_CALLS:
             message = f"{MAX_CALLS} calls are under way: wait for one of them"
             raise conflict(ConflictReason.BUSY, message)
+        self._notice()
         gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._calling[gone] = request.to
         calling = asyncio.ensure_future(self._room.call(request))
@@ -89,7 +92,7 @@ class MethodCalls:
         if method_name(method) in self._served:
             raise conflict(ConflictReason.ALREADY, f"{method!r} is served already: dispose that")
         if not callable(function):
-            raise invalid("a method is an async function of a MethodInvocation")
+            raise invalid("a method is a function of a MethodInvocation, async or not")
         stop_sink = self._room.serve(method, lambda invocation: self._take(function, invocation))
         self._served[method] = stop_sink
 
@@ -112,6 +115,7 @@ class MethodCalls:
     def _take(self, function: Method, invocation: MethodInvocation) -> None:
         if self._runner.machine.closed:
             return
+        self._notice()
         of_one = sum(caller == invocation.caller for caller in self._serving.values())
         is_busy = len(self._serving) >= MAX_CALLS or of_one >= MAX_OF_ONE
         work = self._refuse(invocation) if is_busy else self._answer(function, invocation)
@@ -130,7 +134,7 @@ class MethodCalls:
         limit = asyncio.timeout(invocation.timeout)
         try:
             async with limit:
-                answer = await foreign_work(function(invocation))
+                answer = await foreign_work(_answered(function, invocation))
             reply = _sendable(answer)
         except UTDStreamException as error:
             reply = error
@@ -144,13 +148,21 @@ class MethodCalls:
                 )
         await self._room.answer(invocation.number, reply)
 
+    def _notice(self) -> None:
+        """End what is under way with those who were here and are not any more: of who was never
+        seen, as hidden ones, that is not known."""
+        session = self._runner.session
+        before, now = self._here, session.roster.remotes
+        self._here = now
+        is_in = session.connection.is_joined and not session.connection.is_lost
+        if now is not before and is_in:  # else it is we who left
+            self._end(lambda who: who in before and who not in now)
+
     def _mind(self, event: ev.RoomEvent) -> None:
+        self._notice()
         match event:
             case ev.ParticipantDisconnected(identity=identity):
                 self._end(lambda who: who == identity)
-            case ev.Reconnected() | ev.RoomMoved():
-                here = self._runner.session.roster.remotes
-                self._end(lambda who: who not in here)
             case ev.Disconnected():  # of which the port tells who calls
                 self._stop_serving(lambda _: True)
 
@@ -190,7 +202,8 @@ class CallingMethods(MediaView[St]):
                 client's; `NOT_FOUND` nobody of that identity is here, which takes 4 s to know,
                 they left meanwhile, or serve no such method; `TIMEOUT`; `VALIDATION` what cannot be
                 sent, or is too large for the other side; `FORBIDDEN` sending data is not granted;
-                `CONFLICT` not joined, left or closed meanwhile, or 64 calls are under way.
+                `CONFLICT` not joined, left or closed meanwhile, or 64 calls are under way;
+                `RATE_LIMITED` who serves it serves too many: of one caller 16 at a time.
 
         Cancelling is safe; the method may have been called.
         """
@@ -209,7 +222,8 @@ class CallingMethods(MediaView[St]):
 
         Args:
             method: Its name, of 1 to 64 bytes.
-            function: An async function of a `MethodInvocation`, which returns the answer, a text.
+            function: Of a `MethodInvocation`, which returns the answer, a text; an async one, or
+                one that does not wait, since it runs on the session's loop.
 
         Returns:
             What ends it: `dispose()`; calls under way are finished.
@@ -219,6 +233,11 @@ class CallingMethods(MediaView[St]):
                 already, on a foreign loop, or closed.
         """
         return self._methods.serve(method, function)
+
+
+async def _answered(function: Method, invocation: MethodInvocation) -> str:
+    answer = function(invocation)
+    return await answer if isawaitable(answer) else answer
 
 
 def _sendable(answer: object) -> str:

@@ -6,7 +6,6 @@ slow disk nor a large commit holds up the session, and a failure ends the record
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
@@ -19,7 +18,8 @@ from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.errors import ConflictReason, conflict, invalid
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
+from utd_rx.ports.threads import begin, in_thread
 from utd_rx.protocol import journal
 from utd_rx.protocol.journal import Commit, End, Header, Start, line_of
 from utd_rx.protocol.redaction import Redaction
@@ -102,7 +102,12 @@ class Recording:
             name=f"utd_rx recording {path.name}",
             daemon=True,  # a forgotten recording does not keep the process
         )
-        self._writer.start()
+        try:
+            begin(self._writer)
+        except UTDStreamException:
+            self._subscriptions.dispose()
+            file.close()
+            raise
         ending = session.select(lambda state: None, name="recording")  # heard once, at its end
         self._subscriptions.add(ending.subscribe(None, None, lambda: self._finish(End.CLOSED)))
 
@@ -137,7 +142,7 @@ class Recording:
     async def aclose(self) -> None:
         """As `close`. Cancelling is safe: the recording ends all the same."""
         self._finish(End.STOPPED)
-        await asyncio.to_thread(self.close)
+        await in_thread(self.close)
 
     def __enter__(self) -> Self:
         return self

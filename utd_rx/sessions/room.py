@@ -84,7 +84,8 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
 
     Raises:
         UTDStreamException: `VALIDATION`: no token, or both a token and a source of them, or a
-            source that is no function; of `join`, one that is not async.
+            source that is no function, or an async `auto_subscribe`; of `join`, a source that is
+            not async.
     """
 
     def __init__(
@@ -110,8 +111,11 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         self._url = url
         self._token = None if token is None else _token(token)
         self._token_source = token_source
-        if not isinstance(auto_subscribe, bool) and not callable(auto_subscribe):
-            raise invalid("auto_subscribe is True, False, or says it of a participant and a track")
+        if not isinstance(auto_subscribe, bool):
+            if not callable(auto_subscribe):
+                rule = "auto_subscribe is True, False, or says it of a participant and a track"
+                raise invalid(rule)
+            checks.answering(auto_subscribe, "auto_subscribe")
         self._auto_subscribe = auto_subscribe is True
         choice = None if isinstance(auto_subscribe, bool) else auto_subscribe
         identity, self._room_name = bearer_and_room(self._token or "")
@@ -148,11 +152,10 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         return None if self._token_source is None else await self._asked()
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(
-            access.url,
-            access.token,
-            auto_subscribe=self._auto_subscribe,
-            encryption=self._encryption,
+        return self._connect_with_keys(
+            lambda keys: self._room.connect(
+                access.url, access.token, auto_subscribe=self._auto_subscribe, encryption=keys
+            )
         )
 
     async def _asked(self) -> str:

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
-from utd_rx.ports.clock import Clock
+from utd_rx.ports.clock import Cancel, Clock
 from utd_rx.ports.from_thread import FromThread
 from utd_rx.ports.one_loop import OneLoop
 from utd_rx.protocol.waiting import EndWait, Promise, Step, WaitDropped, Waiting, WaitStarted
@@ -97,6 +97,10 @@ class RulesRunner(Generic[St]):
         """Commit facts together, unless the session is closed."""
         if not self.machine.closed:
             self.machine.dispatch_all(told)
+
+    def call_in(self, seconds: float, callback: Callable[[], None]) -> Cancel:
+        """Call back in so many seconds of the session's clock."""
+        return self._clock.call_at(self._clock.now() + seconds, callback)
 
     async def wait(self, promise: Promise, epoch: int) -> None:
         """Wait until the state shows what was promised; raises as `protocol.waiting` says."""

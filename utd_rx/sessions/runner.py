@@ -151,6 +151,10 @@ class Runner(RulesRunner[St]):
 
     # --- ending ---------------------------------------------------------------------------------
 
+    def tell(self, event: RoomEvent) -> None:
+        """State an event of the session's own as one that the room tells."""
+        self._flush((event,))
+
     def stop_listening(self) -> None:
         """Hear nothing more of the room. Idempotent."""
         self._flush()

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.models.checks import answer
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import subscribing as facts
@@ -51,7 +52,7 @@ class ChosenTracks:
         if who is None or track is None or self._choice is None:
             return
         try:
-            is_wanted = self._choice(who, track)
+            is_wanted = answer(self._choice(who, track), "auto_subscribe")
         except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
             report(error, "auto_subscribe, which then receives nothing,")
             return

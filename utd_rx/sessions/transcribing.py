@@ -9,16 +9,19 @@ from utd_rx.protocol.facts.words import WordsTranscribed
 from utd_rx.protocol.transcribing import MAX_LABEL, MAX_WORDS
 from utd_rx.sessions.incoming_streams import IncomingText
 from utd_rx.sessions.runner import Runner
+from utd_rx.sessions.text_order import TextOrder
 from utd_rx.sessions.transfers import Transfers
 
 TRANSCRIPTIONS: Final = "lk.transcription"
 
 
 def take_transcriptions(runner: Runner[Any], transfers: Transfers) -> None:
-    """Have the texts of the topic in the state of a session, as they grow."""
+    """Have the texts of the topic in the state of a session, as they grow, each when those that
+    its sender began before have begun to say something, or are over."""
+    order = TextOrder(runner)
 
     def take(item: IncomingText) -> None:
-        text = ""
+        text, place = "", order.begin(item.info.sender)
         told = {key: value[:MAX_LABEL] for key, value in item.info.attributes.items()}
 
         def tell(*, is_final: bool = False, was_cut: bool = False) -> None:
@@ -31,7 +34,8 @@ def take_transcriptions(runner: Runner[Any], transfers: Transfers) -> None:
                 told.get("lk.transcribed_track_id", ""),
                 told.get("lk.transcription_language", ""),
             )
-            runner.offer(words)
+            place.tell(words)
+            place.pass_on()
 
         def add(part: str) -> None:
             nonlocal text
@@ -43,6 +47,7 @@ def take_transcriptions(runner: Runner[Any], transfers: Transfers) -> None:
             # "false" is of words that another text of the same turn will correct.
             if item.attributes.get("lk.transcription_final") != "false":
                 tell(is_final=True)
+            place.pass_on()
 
         def fail(_: Exception) -> None:
             tell(is_final=True, was_cut=True)

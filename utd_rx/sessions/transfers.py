@@ -19,6 +19,7 @@ from utd_rx.models.secrets import foreign_text
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.ports.methods import text as checked_text
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.threads import in_thread
 from utd_rx.ports.transfers import (
     TransferBegan,
     TransferEnded,
@@ -41,9 +42,17 @@ St = TypeVar("St", bound=Waiting)
 Incoming: TypeAlias = IncomingText | IncomingFile
 
 MAX_COMING: Final = 64
-"""Texts and files that come at a time; what is more is not received."""
+"""Texts and files of more than `SHORT` that come at a time; what is more is not received, and told
+as `DataMissed`."""
 
 MAX_COMING_OF_ONE: Final = 16
+"""Those of one sender."""
+
+MAX_ALL: Final = 1024
+"""Texts and files of any size that come at a time; likewise. Short ones that are sent one after the
+other are many at a time where a busy loop hears of them together."""
+
+MAX_ALL_OF_ONE: Final = 256
 """Those of one sender."""
 
 MAX_SENDING: Final = 16
@@ -116,7 +125,10 @@ class Transfers:
                 self._arrive(key, number, info)
             case TransferPart(number=number, data=data):
                 if (item := self._coming.get(number)) is not None:
+                    was_large = item.is_large
                     item.part(data)
+                    if item.is_large and not was_large and number in self._coming:
+                        self._require_room(number, item)
             case TransferEnded(number=number, failure=failure, attributes=added):
                 if (item := self._coming.pop(number, None)) is not None:
                     item.end(failure, added)
@@ -128,13 +140,26 @@ class Transfers:
             if self._coming.pop(number, None) is not None:
                 self._drop(number)
 
-        of_one = sum(one.info.sender == info.sender for one in self._coming.values())
-        is_full = len(self._coming) >= MAX_COMING or of_one >= MAX_COMING_OF_ONE
-        if is_full or key not in self._topics or self._runner.machine.closed:
+        if key not in self._topics or self._runner.machine.closed:
             self._drop(number)
             return
         item = self._coming[number] = (IncomingText if is_text else IncomingFile)(info, drop)
-        self._topics[key][0].emit(item)
+        if self._require_room(number, item):
+            self._topics[key][0].emit(item)
+
+    def _require_room(self, number: int, item: Incoming) -> bool:
+        """Let an item go, and tell so, unless there is room for it."""
+        is_large = item.is_large
+        senders = [one.info.sender for one in self._coming.values() if one.is_large or not is_large]
+        most, of_one = (MAX_COMING, MAX_COMING_OF_ONE) if is_large else (MAX_ALL, MAX_ALL_OF_ONE)
+        if len(senders) <= most and senders.count(item.info.sender) <= of_one:
+            return True
+        del self._coming[number]
+        self._drop(number)
+        message = f"too many texts and files of {foreign_text(item.info.sender)} came at a time"
+        item.end(UTDStreamException(message, code=UTDErrorCode.RATE_LIMITED))
+        self._runner.tell(ev.DataMissed(1))
+        return False
 
     def _drop(self, number: int) -> None:
         if not self._runner.machine.closed:
@@ -198,7 +223,7 @@ class Transfers:
         async def send() -> None:
             file = await opened(place)
             try:
-                await self._send_now(header, lambda: asyncio.to_thread(file.read, PART), sent)
+                await self._send_now(header, lambda: in_thread(file.read, PART), sent)
             finally:
                 file.close()
 
@@ -336,10 +361,11 @@ class Transferring(MediaView[St]):
     def text_streams(self, topic: str) -> Observable[IncomingText]:
         """Return the texts that others send on a topic, each when it begins, while observed.
 
-        64 come at a time, 16 of one sender; what is more is not received. Observe it on the
-        session's loop. `VALIDATION` for what is no topic, or one of LiveKit's methods,
-        `CONFLICT` for one that the session itself takes: `transcript`, and in a plain room `chat`,
-        have its texts.
+        Of those beyond 64 KiB 64 come at a time, 16 of one sender, and 1,024 of all, 256 of one;
+        what is more is not received, or fails as `RATE_LIMITED` once it has begun, and `events`
+        tells of it, `DataMissed`. Observe it on the session's loop. `VALIDATION` for what is no
+        topic, or one of LiveKit's methods, `CONFLICT` for one that the session itself takes:
+        `transcript`, and in a plain room `chat`, have its texts.
         """
         return self._transfers.texts(topic)
 

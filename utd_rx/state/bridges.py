@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
+from utd_rx.models.checks import answer
 from utd_rx.state.derived import Derived, Subscription, same
 from utd_rx.state.errors import INSTEAD_OF_STATE, StreamCompletedError, Uncopied, refuse_async
 from utd_rx.state.reports import INTERRUPTS, running_loop
@@ -53,7 +54,9 @@ class _Wakeup:
 def matcher(value_or_predicate: T | Callable[[T], bool]) -> Callable[[T], bool]:
     """Return what tells whether a value equals, or satisfies, the argument; none that is async."""
     refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
-    return value_or_predicate if callable(value_or_predicate) else partial(same, value_or_predicate)
+    if not callable(value_or_predicate):
+        return partial(same, value_or_predicate)
+    return lambda value: answer(value_or_predicate(value), "a predicate")
 
 
 async def until(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import Any, Final, NoReturn, SupportsIndex
+
+from utd_rx.models.checks import is_async
 
 
 class StoreClosedError(RuntimeError):
@@ -39,8 +39,6 @@ class Uncopied:
         )
 
 
-_ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-
 INSTEAD_OF_STATE: Final = "`async for value in subject.changes(): ...` in a task"
 INSTEAD_OF_EVENTS: Final = (
     "`queue = asyncio.Queue()`, `subscribe(queue.put_nowait)` and `await queue.get()` in a task"
@@ -58,22 +56,10 @@ def refuse_async(*callbacks: Any, instead: str, kind: str = OBSERVER) -> None:
     for callback in callbacks:
         on_next = getattr(callback, "on_next", callback)
         for one in (on_next, getattr(callback, "on_completed", None)):
-            if callable(one) and _is_async(one):
+            if callable(one) and is_async(one):
                 # By name, without showing what a partial or an object holds.
                 name = getattr(one, "__qualname__", type(one).__name__)
                 perform = f"`.pipe(perform({name})).subscribe()`, or " * (kind == OBSERVER)
                 raise AsyncObserverError(
                     f"{name} is async, and {kind} is not awaited; write {perform}{instead} instead"
                 )
-
-
-def _is_async(callback: Callable[..., Any]) -> bool:
-    code = getattr(callback, "__code__", None)
-    if code is not None:
-        return bool(code.co_flags & _ASYNC)
-    # Partials, and objects with an async __call__.
-    call = getattr(callback, "func", callback)
-    return any(
-        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f)
-        for f in (callback, call, getattr(call, "__call__", None))  # noqa: B004 - not a test of callability
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from utd_rx.state.core import Core
-from utd_rx.state.errors import Uncopied
+from utd_rx.state.errors import INSTEAD_OF_STATE, Uncopied, refuse_async
 from utd_rx.state.subject import StateSubject
 
 S = TypeVar("S")
@@ -108,8 +108,10 @@ class Store(Uncopied, Generic[S, I]):
             name: For messages.
 
         Raises:
+            AsyncObserverError: For an `async def`, whose answer nobody would await.
             Exception: Whatever `f` raises for the current state.
         """
+        refuse_async(f, instead=INSTEAD_OF_STATE, kind="a selector")
         return StateSubject(self._core, f, name or getattr(f, "__name__", ""))
 
     def close(self) -> None:

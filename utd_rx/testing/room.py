@@ -187,10 +187,13 @@ class FakeRoom(FakeRoomData):
         self.flush()
         return self.snapshot
 
-    async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
+    async def reconnect(
+        self, token: str | None = None, *, encryption: Encryption | None = None
+    ) -> ev.RoomSnapshot:
         last = await self.newest_token()
         assert self._address is not None
-        return await self.connect(self._address[0], token or last, encryption=self.encryption)
+        keys = encryption or self.encryption
+        return await self.connect(self._address[0], token or last, encryption=keys)
 
     async def newest_token(self) -> str:
         if self._address is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -11,6 +10,7 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.devices import CameraChoice, CameraDevice
 from utd_rx.models.video import VideoFormat, VideoSink
+from utd_rx.ports.threads import in_thread
 from utd_rx.video import hardware
 from utd_rx.video.live import LivePictures
 
@@ -59,7 +59,7 @@ class Camera:
         Raises:
             UTDStreamException: As `open`; `NOT_FOUND` also when there is no other one.
         """
-        return evolve(self, device=await asyncio.to_thread(self._other, choice))
+        return evolve(self, device=await in_thread(self._other, choice))
 
     def _other(self, choice: CameraChoice) -> CameraDevice:
         cameras = hardware.list_cameras()

@@ -19,6 +19,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models.faults import Faults
 from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoSink
 from utd_rx.ports.one_loop import this_loop
+from utd_rx.ports.threads import begin
 from utd_rx.video.library import fitting, to_pixels
 
 logger: Final = logging.getLogger("utd_rx.video")
@@ -63,7 +64,11 @@ class PictureConnection:
         self._is_closing = False
         self._faults = Faults(logger, f"{device.name}: a picture that cannot be read")
         self._thread = Thread(target=self._run, name=f"utd_rx.video {device.name}", daemon=True)
-        self._thread.start()
+        try:
+            begin(self._thread)
+        except UTDStreamException:
+            container.close()
+            raise
 
     def close(self) -> None:
         """Read no more. Idempotent."""

@@ -16,6 +16,7 @@ from attrs import evolve
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import AudioFrame, is_pcm
 from utd_rx.models.video import VideoFrame
+from utd_rx.ports.threads import begin, in_thread
 from utd_rx.video.library import load
 from utd_rx.video.muxer import Muxer
 from utd_rx.video.sources import to_size
@@ -92,7 +93,7 @@ class VideoRecorder:
         self._thread = threading.Thread(
             target=self._run, name=f"utd_rx.video recorder {self.path.name}", daemon=True
         )
-        self._thread.start()
+        begin(self._thread)
 
     def __repr__(self) -> str:
         stands = "failed" if self.failure else "closed" if self.is_closed else "open"
@@ -157,7 +158,7 @@ class VideoRecorder:
 
     async def aclose(self) -> None:
         """`close` without blocking the event loop. Cancelling is safe: it closes all the same."""
-        await asyncio.shield(asyncio.to_thread(self.close))
+        await asyncio.shield(in_thread(self.close))
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from utd_rx.errors import invalid
+from utd_rx.models import checks
 from utd_rx.models.checks import typed
 from utd_rx.models.video import Pixels, VideoFormat, VideoFrame, VideoSink, is_rgb
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
@@ -38,7 +39,8 @@ def _to_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _to_frames(frames: Pictures) -> Pictures:
-    return frames  # looked at with the size
+    # The rest is looked at with the size.
+    return checks.answering(frames, "frames") if callable(frames) else frames
 
 
 @frozen(eq=False, field_transformer=typed)

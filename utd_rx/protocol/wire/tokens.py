@@ -22,7 +22,10 @@ from utd_rx.protocol.wire.reading import (
     without_none,
 )
 
-VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
+MAX_CREDENTIAL: Final = 256 * 1024
+"""Characters of a key or a token: LiveKit's may hold metadata and attributes."""
+
+VISIBLE_ASCII: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_CREDENTIAL}}}")
 """What may stand in a header, as both tokens must."""
 
 _HOST: Final = re.compile(r"[\w.:-]+")

@@ -73,6 +73,10 @@ class RoomEncryptionPromises:
         await bench.room.reconnect()
         await bench.room.encrypt(RIGHT)
         await bench.room.disconnect()
+        await bench.room.reconnect(encryption=for_each)
+        assert (await refusal(bench.room.encrypt(RIGHT))).code is UTDErrorCode.VALIDATION
+        await bench.room.encrypt(for_each.with_key("next", identity="ana"))
+        await bench.room.disconnect()
         await bench.connect()
         assert (await refusal(bench.room.encrypt(RIGHT))).code is UTDErrorCode.VALIDATION
 

@@ -86,8 +86,11 @@ class WorldRoom:
         self._encryption = encryption
         live.encrypt(encryption)
 
-    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
+    async def reconnect(
+        self, token: str | None = None, *, encryption: Encryption | None = None
+    ) -> RoomSnapshot:
         ticket, auto_subscribe = self._joined_last()
+        self._encryption = encryption or self._encryption
         return await self._join(
             lambda: ticket if token is None else self._sfu.ticket(token), auto_subscribe
         )
