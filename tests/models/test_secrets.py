@@ -141,10 +141,10 @@ def test_a_secret_where_a_text_is_cut_shows_nothing_of_it(place: int) -> None:
     assert told.endswith(HIDDEN)
 
 
-@pytest.mark.parametrize("length", [len(SECRET) + 1, 1_001])
-def test_a_text_of_nothing_but_secrets_shows_none_wherever_it_is_cut(length: int) -> None:
-    told = foreign_text(" ".join([SECRET] * length), SECRET)
-    assert set(told) == {HIDDEN, " "}
+@pytest.mark.parametrize("before", range(0, len(SECRET), 3))
+def test_a_text_of_nothing_but_secrets_shows_none_wherever_it_is_cut(before: int) -> None:
+    told = foreign_text("x" * before + f" {SECRET}" * 1_000, SECRET)
+    assert set(told[before:]) == {HIDDEN, " "}
 
 
 def test_what_costs_most_sees_little_of_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:

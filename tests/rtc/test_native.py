@@ -101,11 +101,14 @@ def test_of_secrets_the_latest_are_kept(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_of_long_secrets_few_are_kept(caplog: pytest.LogCaptureFixture) -> None:
-    secrets = [f"long-secret-{n}." + "x" * (native.MAX_KEPT // 2) for n in range(3)]
+    secrets = [f"long-secret-{n}." + "x" * (MAX_CREDENTIAL - 20) for n in range(3)]
+    assert 2 * MAX_CREDENTIAL <= native.MAX_KEPT
     native.hide("sesame-open-myself", *secrets[:2])
     native.hide(secrets[2])
-    logging.getLogger("livekit").warning("sesame-open-myself, long-secret-1, long-secret-2")
-    assert caplog.messages == ["sesame-open-myself, long-secret-1, …"]
+    native.hide("endless-secret." + "x" * MAX_CREDENTIAL)
+    names = "sesame-open-myself, long-secret-0, long-secret-1, long-secret-2, endless-secret"
+    logging.getLogger("livekit").warning(names)
+    assert caplog.messages == ["sesame-open-myself, long-secret-0, …, …, endless-secret"]
 
 
 async def test_a_token_without_end_is_neither_kept_nor_used() -> None:

@@ -71,7 +71,8 @@ _hiding: Final = lru_cache(maxsize=1)(hiding)
 
 def hide(*secrets: str | None) -> None:
     """Keep secrets out of LiveKit's log, which quotes servers; it may do so when a room is gone."""
-    _secrets.extend(one for one in secrets if one and one not in _secrets)
+    usable = filter(None, map(_usable, secrets))
+    _secrets.extend(one for one in usable if one not in _secrets)
     while len(_secrets) > 1 and sum(map(len, _secrets)) > MAX_KEPT:
         _secrets.popleft()
 
@@ -258,7 +259,7 @@ def _room_type() -> Any:
                 case "room_sid_changed":
                     self.on_emit("room_updated", ())
                 case "token_refreshed":
-                    hide(_usable(event.token_refreshed.token))
+                    hide(event.token_refreshed.token)
 
     return HookedRoom
 
