@@ -156,6 +156,26 @@ async def test_calls_under_way_are_bounded_and_a_cancelled_one_makes_room(
     assert await room.call("echo", "x", to="ben") == "x"
 
 
+async def test_a_call_whose_caller_is_cancelled_ends_at_the_port(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    ended: list[str] = []
+
+    async def waits(request: MethodRequest) -> str:
+        try:
+            return await silent(request)
+        finally:
+            ended.append(request.method)
+
+    fake.methods.others["waits"] = waits
+    calling = asyncio.ensure_future(room.call("waits", to="ben"))
+    await settle()
+    assert ended == []
+    calling.cancel()
+    await settle()
+    assert ended == ["waits"]
+
+
 @pytest.mark.parametrize(
     ("method", "payload", "to", "timeout"),
     [
@@ -316,6 +336,21 @@ async def test_who_calls_too_often_is_refused_and_others_are_served(
     await settle()
     assert (await failure(fake.methods.invoke("slow"))).code is UTDErrorCode.RATE_LIMITED
     assert await fake.methods.invoke("slow", caller="cy") == "served"
+    for one in asked:
+        one.cancel()
+
+
+async def test_calls_of_all_that_are_served_are_bounded(room: RoomSession, fake: FakeRoom) -> None:
+    async def slow(invocation: MethodInvocation) -> str:
+        return str(await asyncio.get_running_loop().create_future())
+
+    room.serve("slow", slow)
+    callers = [f"p{number // MAX_OF_ONE}" for number in range(MAX_CALLS)]
+    asked = [asyncio.ensure_future(fake.methods.invoke("slow", caller=who)) for who in callers]
+    await settle()
+    assert not any(one.done() for one in asked)
+    refused = await failure(fake.methods.invoke("slow", caller="another"))
+    assert refused.code is UTDErrorCode.RATE_LIMITED
     for one in asked:
         one.cancel()
 

@@ -393,11 +393,29 @@ async def test_a_file_that_is_given_up_is_told_so(
     assert sending.failure.code is UTDErrorCode.CONFLICT
 
 
+async def test_closing_ends_what_is_sent_whatever_livekit_does(
+    room: RoomSession, fake: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(number: int, data: bytes) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(fake, "write_stream", write)
+    sending = asyncio.ensure_future(room.send_text("x"))
+    await settle()
+    await room.aclose()
+    await settle()
+    assert sending.done()
+    assert (await failure(sending)).reason is ConflictReason.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("after", "why"), [(b"xyz", "more than the 2 bytes"), (b"x", "shrank while it was sent")]
+)
 async def test_a_sending_that_failed_says_so_when_its_progress_completes(
-    room: RoomSession, fake: FakeRoom, tmp_path: Path
+    room: RoomSession, fake: FakeRoom, tmp_path: Path, after: bytes, why: str
 ) -> None:
     path = tmp_path / "notes.txt"
-    path.write_bytes(b"x")
+    path.write_bytes(b"xx")
     fake.gate.clear()
     sending = room.send_file(path)
     told: list[Exception | None] = []
@@ -408,11 +426,12 @@ async def test_a_sending_that_failed_says_so_when_its_progress_completes(
         ended.set()
 
     sending.progress.subscribe(on_completed=end)
-    path.write_bytes(b"xyz")
+    path.write_bytes(after)
     fake.gate.set()
     await ended.wait()
     assert told == [sending.failure]
-    assert "more than the 1 bytes" in str(await failure(sending))
+    assert why in str(await failure(sending))
+    assert fake.transfers.sent[0].reason
 
 
 @pytest.mark.parametrize("leaves", [True, False])

@@ -117,12 +117,17 @@ class DataReceptions:
     _tracks: dict[int, DataTrack] = field(factory=dict)  # by handle
     _last_handle: int = 0
 
-    def wish(self, updates: rtc.UpdateDataSubscription) -> None:
+    def wish(self, updates: rtc.UpdateDataSubscription) -> bool:
+        """Take what the client says that it receives; False when not all of it is kept."""
+        are_kept = True
         for update in updates.updates:
             if not update.subscribe:
                 self._wishes.discard(update.track_sid)
             elif len(self._wishes) < MAX_WISHES:
                 self._wishes.add(update.track_sid)
+            else:
+                are_kept = are_kept and update.track_sid in self._wishes
+        return are_kept
 
     def reconcile(self, track: DataTrack, *, is_allowed: bool) -> None:
         """Receive `track` if that is wished and allowed, else not."""

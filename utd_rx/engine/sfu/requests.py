@@ -69,15 +69,37 @@ def _add_track(participant: SfuParticipant, request: rtc.AddTrackRequest) -> Non
 
 def _mute(participant: SfuParticipant, request: rtc.MuteTrackRequest) -> None:
     publication = participant.publications.get(request.sid)
-    if publication is not None:
+    if publication is None:
+        _refuse_unknown(participant, mute=request)
+    else:
         participant.set_muted(publication, request.muted)
+
+
+def _refuse_unknown(participant: SfuParticipant, **about: Any) -> None:
+    """Say of a request that it is about no track of this participant's."""
+    response = rtc.RequestResponse(
+        reason=rtc.RequestResponse.NOT_FOUND,
+        message="no track of this participant has that sid: it has ended, or is another's",
+        **about,
+    )
+    participant.send(request_response=response)
+
+
+def _require_kept(participant: SfuParticipant, are_kept: bool) -> None:
+    if not are_kept:
+        message = f"these are wishes about more than {MAX_WISHES} tracks: the last are not kept"
+        refuse(participant, LimitError(message))
 
 
 def _subscription(participant: SfuParticipant, request: rtc.UpdateSubscription) -> None:
     nested = [sid for one in request.participant_tracks for sid in one.track_sids]
+    are_kept = True
     for sid in [*request.track_sids, *nested]:
         if len(participant.wishes) < MAX_WISHES or sid in participant.wishes:
             participant.wishes[sid] = request.subscribe
+        else:
+            are_kept = False
+    _require_kept(participant, are_kept)
     participant.owner.reconcile(participant)
 
 
@@ -102,12 +124,23 @@ def _unpublish_data_track(
 
 
 def _data_subscription(participant: SfuParticipant, request: rtc.UpdateDataSubscription) -> None:
-    participant.data_receptions.wish(request)
+    _require_kept(participant, participant.data_receptions.wish(request))
     participant.owner.reconcile(participant)
 
 
 def _track_setting(participant: SfuParticipant, request: rtc.UpdateTrackSettings) -> None:
-    participant.subscriptions.set_settings(request, asyncio.get_running_loop().time())
+    now = asyncio.get_running_loop().time()
+    _require_kept(participant, participant.subscriptions.set_settings(request, now))
+
+
+def _update_audio_track(participant: SfuParticipant, request: rtc.UpdateLocalAudioTrack) -> None:
+    if not participant.describe(request):
+        _refuse_unknown(participant, update_audio_track=request)
+
+
+def _update_video_track(participant: SfuParticipant, request: rtc.UpdateLocalVideoTrack) -> None:
+    if not participant.describe(request):
+        _refuse_unknown(participant, update_video_track=request)
 
 
 def _let_receive(participant: SfuParticipant, request: rtc.SubscriptionPermission) -> None:
@@ -168,8 +201,8 @@ _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], Iterator[None] | N
     "update_data_subscription": _data_subscription,
     "leave": _leave,
     "simulate": _simulate,
-    "update_audio_track": SfuParticipant.describe,
-    "update_video_track": SfuParticipant.describe,
+    "update_audio_track": _update_audio_track,
+    "update_video_track": _update_video_track,
     "ping": _ping,
     "ping_req": _ping_req,
     "update_metadata": _update_metadata,

@@ -259,12 +259,13 @@ class SfuParticipant:
         if live := [one for one in gone if one.is_live]:
             self.owner.on_unpublished(self, live)
 
-    def describe(self, request: rtc.UpdateLocalAudioTrack | rtc.UpdateLocalVideoTrack) -> None:
-        """Take what the client says its track has become."""
+    def describe(self, request: rtc.UpdateLocalAudioTrack | rtc.UpdateLocalVideoTrack) -> bool:
+        """Take what the client says its track has become; False when it has none such."""
         publication = self.publications.get(request.track_sid)
         if publication is not None:
             publication.describe(request)
             self.owner.publish_info(self)
+        return publication is not None
 
     def publish_data(self, request: rtc.PublishDataTrackRequest) -> None:
         """Publish a data track the client may publish; refused when it makes no sense."""

@@ -111,19 +111,24 @@ class Subscriptions:
         self.remove(track_sid)
         self._settings.pop(track_sid, None)
 
-    def set_settings(self, request: rtc.UpdateTrackSettings, now: float) -> None:
-        """Take what the client says about tracks that it receives, or may come to receive."""
+    def set_settings(self, request: rtc.UpdateTrackSettings, now: float) -> bool:
+        """Take what the client says about tracks that it receives, or may come to receive; False
+        when not all of it is kept for these."""
         asked = deepcopy(request)
         asked.ClearField("track_sids")
+        are_kept = True
         for sid in request.track_sids:
             if len(self._settings) < MAX_WISHES or sid in self._settings:
                 self._settings[sid] = asked
+            else:
+                are_kept = False
             wanted = self._wanted.get(sid)
             if wanted is not None and wanted.subscription is not None:
                 quality = wanted_quality(asked, wanted.publication.info)
                 layer = layer_of(quality, wanted.publication.info)
                 wanted.subscription.want(layer, asked.fps, now)
                 wanted.publication.receive(wanted.subscription.ssrc, quality, now)
+        return are_kept
 
     def _asked(self, publication: Publication) -> rtc.UpdateTrackSettings:
         return self._settings.get(publication.sid, self._default)
