@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from utd_rx.engine.listening import reached_at
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.ports.proxy import Proxies, Proxy, is_clear_text, is_loopback
+from utd_rx.ports.proxy import Proxies, Proxy, is_clear_text, is_this_machine
+from utd_rx.rest.checks import checked_base_url
 
 PROXY = "http://proxy.test:3128"
 ENVIRONMENT = {
@@ -43,10 +45,24 @@ def test_this_machine_is_never_proxied(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["128.1", "1.127", "127.evil.test", "xlocalhost", "localhost..", "127.1.1.1.1", "127"]
+    "host",
+    [
+        *("128.1", "1.127", "127.evil.test", "xlocalhost", "localhost..", "127.1.1.1.1", "127"),
+        *("203.0.113.7", "2001:db8::7", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255"),
+    ],
 )
 def test_what_only_looks_like_this_machine_is_another(host: str) -> None:
-    assert not is_loopback(host)
+    assert not is_this_machine(host)
+
+
+def test_an_address_of_its_own_is_this_machine() -> None:
+    own = reached_at("0.0.0.0")  # as an engine on every address says where it is
+    url = f"http://{own}:8080"
+    assert is_this_machine(own)
+    assert way(Proxies.of(PROXY, environment={}), url) is None
+    assert not is_clear_text(url)
+    assert str(checked_base_url(url)) == url
+    assert is_clear_text("http://203.0.113.7:8080")
 
 
 def test_the_rule_is_of_what_it_says() -> None:

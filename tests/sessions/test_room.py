@@ -31,7 +31,7 @@ from utd_rx.models.participant import RemoteParticipant, TrackPublication, Track
 from utd_rx.models.room import RoomInfo
 from utd_rx.sessions.recording import record
 from utd_rx.sessions.replay import Replay, replay
-from utd_rx.sessions.room import RoomSession
+from utd_rx.sessions.room import PlainPass, RoomSession
 from utd_rx.sessions.views import RoomView
 from utd_rx.testing import run_virtual
 from utd_rx.testing.clock import FakeClock
@@ -201,6 +201,13 @@ async def test_a_source_of_tokens_that_hangs_is_given_up() -> None:
         return TOKEN
 
     await asyncio.to_thread(run_virtual, main())
+
+
+def test_what_a_room_is_joined_with_does_not_show_its_token() -> None:
+    joined_with = PlainPass(URL, TOKEN)
+    assert joined_with.token == TOKEN
+    assert TOKEN not in repr(joined_with)
+    assert URL in str(joined_with)
 
 
 async def maybe(who: RemoteParticipant, track: TrackPublication) -> bool:

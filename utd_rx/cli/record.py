@@ -15,6 +15,7 @@ from utd_rx.cli.display import SessionDisplay, display
 from utd_rx.cli.options import as_json, fail
 from utd_rx.cli.progress import progress
 from utd_rx.cli.stopping import on_signals
+from utd_rx.errors import invalid
 
 if TYPE_CHECKING:
     from utd_rx.sessions.media_session import MediaSession
@@ -55,7 +56,7 @@ def command(
     access = get_ready(base_url, token_base_url)
     out = out or Path(room)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     except OSError as error:
         return fail("record", 1, f"cannot make {out}: {error.strerror}; choose --out")
     return asyncio.run(_record(access, identity or guest(), room, out, **options))
@@ -87,6 +88,13 @@ async def _record(
         status = status_of(session, "record")
     shown.event("written", str(out), f"written: {out}")
     return status
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of a recording, unless there is one: what it holds is not written over."""
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / STATE).exists():
+        raise invalid(f"{out} holds a recording: choose another folder, or move that one away")
 
 
 @asynccontextmanager

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from utd_rx.cli.access import guest
 from utd_rx.cli.display import SessionDisplay, display
 from utd_rx.cli.options import as_json, fail
 from utd_rx.cli.progress import hush_livekit, progress
+from utd_rx.cli.record import make_folder, recorded
 from utd_rx.cli.sound import open_room_sound, room_sound
 from utd_rx.errors import invalid
 
@@ -35,6 +37,8 @@ HINT: Final = "m mute, s statistics, text and Enter writes (a space first), q le
 
 WATCHED: Final = ("room_info",)
 
+URL: Final = "LIVEKIT_URL"
+
 KEY_AND_SECRET: Final = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 """As LiveKit's own tools call them. An argument could be read by every user of the machine."""
 
@@ -46,7 +50,7 @@ TOKEN_SECONDS: Final = 6 * 3600
 
 
 @click.command()
-@click.argument("url", envvar="LIVEKIT_URL")
+@click.argument("url", envvar=URL)
 @click.argument("token", envvar="LIVEKIT_TOKEN", required=False)
 @click.option("--room", metavar="NAME", help="Which room, where this command makes the token.")
 @click.option("--as", "identity", metavar="IDENTITY", help="Who joins, likewise.")
@@ -80,18 +84,23 @@ def command(
 ) -> int:
     """Be in a LiveKit room at URL with TOKEN: see who is there, speak, listen, write.
 
-    URL and TOKEN may be told by LIVEKIT_URL and LIVEKIT_TOKEN. Without a token, and with
+    URL and TOKEN may be told by LIVEKIT_URL and LIVEKIT_TOKEN: one argument that is no URL is the
+    token. Without a token, and with
     LIVEKIT_API_KEY and LIVEKIT_API_SECRET in the environment, it makes one for --room.
 
     Exits with 0 after `q`, with 1 when the room could not be joined or was lost.
     """
+    if "://" not in url and _is_given("url") and not _is_given("token"):
+        url, token = os.environ.get(URL, ""), url
+        if not url:
+            raise invalid(f"no URL: give one, as wss://example.livekit.cloud, or set {URL}")
     if token is None:
         token = _own_token(room, identity, name)
     elif room or identity or name:
         raise invalid("--room, --as and --name are in the token: leave them out, or the token")
     try:
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
+            make_folder(out)
         encryption = encryption_of(key_file)
     except OSError as error:
         if error.filename == str(key_file):
@@ -99,6 +108,12 @@ def command(
         return fail("room", 1, f"cannot make {out}: {error.strerror}; choose --record")
     hush_livekit()
     return asyncio.run(_attend(url, token, out, encryption, **options))
+
+
+def _is_given(argument: str) -> bool:
+    """Whether it stands on the command line, and not in the environment."""
+    source = click.get_current_context().get_parameter_source(argument)
+    return source is ParameterSource.COMMANDLINE
 
 
 async def _attend(
@@ -114,7 +129,6 @@ async def _attend(
     as_json: bool,
 ) -> int:
     from utd_rx.cli.attending import Attendance, status_of
-    from utd_rx.cli.record import recorded
     from utd_rx.plain_room import open_room
 
     async with AsyncExitStack() as stack:
@@ -155,8 +169,8 @@ def encryption_of(key_file: Path | None) -> Encryption | None:
     if key_file is None:
         key = os.environ.get(ENCRYPTION_KEY, "")
         return Encryption(key) if key else None
-    with key_file.open(encoding="utf-8") as file:
-        return Encryption(file.readline().rstrip("\r\n"))
+    with key_file.open("rb") as file:
+        return Encryption(file.readline().rstrip(b"\r\n"))
 
 
 def tell_encryption(shown: SessionDisplay, event: RoomEvent) -> None:

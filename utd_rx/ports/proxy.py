@@ -109,7 +109,7 @@ class Proxies:
         except ValueError:
             return None
         proxy = self.tls if parts.scheme in ("https", "wss") else self.plain
-        if proxy is None or not host or is_loopback(host):
+        if proxy is None or not host or is_this_machine(host):
             return None
         whole = f"{host}:{port or _PORTS.get(parts.scheme, 0)}"
         names = [f".{name.strip().lstrip('.')}" for name in self.direct.lower().split(",")]
@@ -122,17 +122,32 @@ DIRECT: Final = Proxies()
 """No proxy, whatever the environment says."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine."""
+def is_this_machine(host: str) -> bool:
+    """Whether `host` names this machine: loopback, or an address of its own, never a name that is
+    looked up elsewhere."""
     host = host.lower().removesuffix(".")
     if host == "localhost":
         return True
     with suppress(ValueError):
         address = ipaddress.ip_address(host)
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        address = getattr(address, "ipv4_mapped", None) or address
+        return address.is_loopback or _is_own(address)
     # In short: "127.1" and "0x7f.1", as every resolver reads them.
     try:
         return _SHORT.fullmatch(host) is not None and socket.inet_aton(host)[0] == 127
+    except OSError:
+        return False
+
+
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an interface of this machine has it: only to those does one go from themselves."""
+    if address.is_unspecified or address.is_multicast:
+        return False
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), 9))  # of UDP: finds the way, and sends nothing
+            return str(probe.getsockname()[0]) == str(address)
     except OSError:
         return False
 
@@ -142,7 +157,7 @@ def is_clear_text(url: str) -> bool:
     with suppress(ValueError):
         # What dials it takes "\" for "/", as browsers do: what is behind one is no host.
         parts = urlsplit(url.replace("\\", "/"))
-        return parts.scheme.lower() in ("http", "ws") and not is_loopback(parts.hostname or "")
+        return parts.scheme.lower() in ("http", "ws") and not is_this_machine(parts.hostname or "")
     return False  # no url at all; whoever dials it says so
 
 

@@ -16,7 +16,7 @@ from utd_rx.errors import invalid
 from utd_rx.models.checks import whole
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
-from utd_rx.ports.proxy import is_loopback
+from utd_rx.ports.proxy import is_this_machine
 from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.seats import MAX_SEATS
 from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL, VISIBLE_ASCII
@@ -104,7 +104,7 @@ def checked_url(text: str, what: str, plain: str, tls: str, *, allows_plain: boo
         raise invalid(f"{what} must be an absolute {tls}:// URL")
     if url.user is not None or url.password is not None or url.fragment:
         raise invalid(f"{what} must have no user or fragment")
-    if url.scheme == plain and not allows_plain and not is_loopback(url.host):
+    if url.scheme == plain and not allows_plain and not is_this_machine(url.host):
         raise invalid(f"{what} must be {tls}:// unless its host is this machine")
     return url
 
