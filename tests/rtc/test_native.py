@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_of_secrets_the_latest_are_kept(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.messages == ["secret-number-0, …, and no other"]
 
 
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Let other tests' secrets be forgotten, and this one's afterwards."""
+    native.hide(*(f"nobody-says-so-{n}" for n in range(native.KEPT)))
+    yield
+    native.hide(*(f"nobody-has-said-so-{n}" for n in range(native.KEPT)))
+
+
+@pytest.mark.usefixtures("forgotten")
 def test_of_long_secrets_few_are_kept(caplog: pytest.LogCaptureFixture) -> None:
     secrets = [f"long-secret-{n}." + "x" * (MAX_CREDENTIAL - 20) for n in range(3)]
     assert 2 * MAX_CREDENTIAL <= native.MAX_KEPT
@@ -109,6 +119,24 @@ def test_of_long_secrets_few_are_kept(caplog: pytest.LogCaptureFixture) -> None:
     names = "sesame-open-myself, long-secret-0, long-secret-1, long-secret-2, endless-secret"
     logging.getLogger("livekit").warning(names)
     assert caplog.messages == ["sesame-open-myself, long-secret-0, …, …, endless-secret"]
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("before", range(0, 120, 7))
+def test_of_a_line_without_end_the_beginning_is_looked_at_and_no_secret_is_parted(
+    before: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "".join(f"{number * 7 % 256:02x}" for number in range(60))
+    native.hide(secret)
+    line = f"{secret} " * (2 * native.MAX_READ // len(secret))
+    logging.getLogger("livekit").warning("%s%s the end", "y" * before, line)
+    logging.getLogger("livekit").warning("%s the end", line[: native.MAX_READ - 20])
+    logging.getLogger("livekit").warning("%s the end", "words " * native.MAX_READ)
+    endless, longest, words = caplog.messages
+    assert set(endless) <= {"y", "…", " "}
+    assert longest.endswith(" the end")
+    assert words.startswith("words words")
+    assert len(words) == native.MAX_LINE + 1
 
 
 async def test_a_token_without_end_is_neither_kept_nor_used() -> None:

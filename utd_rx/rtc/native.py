@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.secrets import foreign_text, hiding
+from utd_rx.models.secrets import HIDDEN, foreign_text, hiding
 from utd_rx.ports.threads import in_thread
 from utd_rx.protocol.wire.tokens import MAX_CREDENTIAL
 from utd_rx.rtc import ffi, last_resort
@@ -43,6 +43,12 @@ interface of a machine."""
 
 MAX_LINE: Final = 5_000
 """Characters of a line of LiveKit's log: an SDP has as many, a server's body has any number."""
+
+MAX_READ: Final = 64 * 1024
+"""Characters of such a line that are looked at, for each of the secrets."""
+
+_SPELLED: Final = 8
+"""Characters that one of a secret may stand for, where it is escaped, and escaped again."""
 
 _NOISE: Final = (
     "Attempted to drop unknown FFI handle",
@@ -98,9 +104,18 @@ def _is_told(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     if _is_too_often(message):
         return False
-    unsaid = _hiding(*_secrets)(_KEY.sub(r"\1[…]", message))
-    record.msg, record.args = foreign_text(unsaid, max_text=MAX_LINE), ()
+    record.msg, record.args = foreign_text(_unsaid(message), max_text=MAX_LINE), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
+
+
+def _unsaid(message: str) -> str:
+    """Return it, or its beginning, without what is secret."""
+    unsaid = _hiding(*_secrets)(_KEY.sub(r"\1[…]", message[:MAX_READ]))
+    if len(message) <= MAX_READ:
+        return unsaid
+    # At its end may be the beginning of a secret, or of a key.
+    parted = _SPELLED * max(256, *map(len, _secrets))
+    return unsaid[: max(0, len(unsaid) - parted)] + HIDDEN
 
 
 async def ready() -> None:
