@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
@@ -20,9 +21,10 @@ THEIRS = (
 )
 OURS = (
     *(utd_rx.RoomSession, utd_rx, events, RemoteParticipant, TrackPublication),
-    *(utd_rx.IncomingText, utd_rx.IncomingFile),
+    *(utd_rx.IncomingText, utd_rx.IncomingFile, utd_rx.AudioFrame, utd_rx.VideoFrame),
 )
 OPTIONS = {"auto_subscribe", "dynacast", "adaptive_stream", "code"}
+CALLED = re.compile(r"`(\w+)\(([^`)]+)\)`")
 NAMED = re.compile(r"`(\w+)(?:\((.*?)\))?")
 
 
@@ -45,3 +47,31 @@ def test_both_sides_exist(theirs: str, ours: str) -> None:
         assert found or name in OPTIONS or name.isupper() or name in ("async", "session"), name
         if name == "on":
             assert hasattr(events, given)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), ROWS, ids=[theirs for theirs, _ in ROWS])
+def test_what_is_called_the_same_is_the_same(theirs: str, ours: str) -> None:
+    """Where we have a name of theirs it is in the row, and a type of events is that event's."""
+    names = {name for name, _ in NAMED.findall(ours)}
+    for name, given in NAMED.findall(theirs):
+        event = "".join(word.title() for word in given.strip('"').split("_"))
+        if name != "on":
+            is_ours = hasattr(utd_rx.RoomSession, name) or hasattr(utd_rx, name)
+            assert name in names or not is_ours
+        elif "on" in names and hasattr(events, event):
+            assert f"`on({event})`" in ours
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [call for _, ours in ROWS for call in CALLED.findall(ours) if call[0] != "on"],
+)
+def test_what_a_call_is_given_are_parameters_of_it(name: str, given: str) -> None:
+    function = next(getattr(one, name) for one in OURS if hasattr(one, name))
+    parameters = [one for one in inspect.signature(function).parameters if one != "self"]
+    for place, argument in enumerate(given.split(", ")):
+        word, is_named, _ = argument.partition("=")
+        if is_named:
+            assert word in parameters
+        elif word not in ("…", "True", "False"):
+            assert parameters[place] == word

@@ -188,14 +188,14 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _row("another protocol", _error(101, "", Upgrade="x"), _M, _N),
     _row("headers", _error(200, "", **{f"X_{n}": "x" * 100 for n in range(2_000)}), _M),
     # What is minted.
-    _row("media elsewhere, in clear", _mint(url="ws://192.0.2.1/"), _M, "VALIDATION"),
+    _row("media elsewhere, in clear", _mint(url="ws://203.0.113.7/"), _M, "VALIDATION"),
     _row("media nowhere", _mint(url="ws://127.0.0.1:1"), _N),
     _row("media in a file", _mint(url="file:///etc/passwd"), _M),
     _row("no media", _mint(url=None), _M),
     _row("no token", _mint(token=""), _M),
     _row("a token that is none", _mint(token="\r\nX-Evil: 1"), _M),
     _row("a token of nobody", _mint(token="x"), "UNAUTHORIZED"),
-    _row("signals elsewhere, in clear", _mint(ws_url="ws://192.0.2.1/"), JOINS),
+    _row("signals elsewhere, in clear", _mint(ws_url="ws://203.0.113.7/"), JOINS),
     _row("a room of another name", _mint(roomName="\u202e" * 10_000, room_name=7), JOINS),
     # What is so.
     _row("seats without end", _seats, JOINS),

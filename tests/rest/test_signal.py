@@ -86,7 +86,7 @@ def test_tls_and_this_machine_are_accepted(url: str) -> None:
     "url",
     [
         "ws://engine.example.com/s",
-        "ws://10.0.0.1/s",
+        "ws://203.0.113.7/s",
         "ws://localhost.example.com/s",
         "https://engine.example.com/s",
         "http://127.0.0.1/s",

@@ -34,7 +34,7 @@ def test_https_and_this_machine_are_accepted(url: str) -> None:
     "url",
     [
         "http://engine.example.com",
-        "http://10.0.0.1",
+        "http://203.0.113.7",
         "http://0.0.0.0:80",
         "http://localhost.example.com",
         "http://127.0.0.1.example.com",
