@@ -11,7 +11,7 @@ from attrs import frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason
-from utd_rx.rtc import connector, overheard, way
+from utd_rx.rtc import connector, native, overheard, way
 from utd_rx.rtc.connector import Address, Connector
 
 JWT = "a.token.of"
@@ -207,3 +207,12 @@ async def test_beside_a_room_that_is_joining_it_is_not_known_whose_lines_they_ar
         assert await task == "joined"
     finally:
         way.leave(other)
+
+
+async def test_a_room_that_has_just_been_joined_is_as_calm_as_another() -> None:
+    room, states = native.new_room(), native.sdk().ConnectionState
+    room.emit("connection_state_changed", states.CONN_CONNECTED)  # behind the join
+    assert room.unrest == 0
+    room.emit("connection_state_changed", states.CONN_RECONNECTING)
+    room.emit("reconnecting")
+    assert room.unrest == 2

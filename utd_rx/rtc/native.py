@@ -253,6 +253,7 @@ def unrest(room: rtc.Room) -> int | None:
 @cache
 def _room_type() -> Any:
     base: Any = sdk().Room
+    connected = (sdk().ConnectionState.CONN_CONNECTED,)
 
     class HookedRoom(base):  # type: ignore[misc]  # its base is only known at run time
         """A room that shows what it emits, and two events that it keeps to itself."""
@@ -261,7 +262,8 @@ def _room_type() -> Any:
         unrest = 0
 
         def emit(self, event: Any, *args: Any) -> None:
-            self.unrest += event in _UNREST
+            # Its first connection is told when the join has returned, and is no unrest.
+            self.unrest += event in _UNREST and args != connected
             self.on_emit(event, args)
             super().emit(event, *args)
 
