@@ -210,7 +210,8 @@ async def test_beside_a_room_that_is_joining_it_is_not_known_whose_lines_they_ar
 
 
 async def test_a_room_that_has_just_been_joined_is_as_calm_as_another() -> None:
-    room, states = native.new_room(), native.sdk().ConnectionState
+    room: Any = native.new_room()
+    states = native.sdk().ConnectionState
     room.emit("connection_state_changed", states.CONN_CONNECTED)  # behind the join
     assert room.unrest == 0
     room.emit("connection_state_changed", states.CONN_RECONNECTING)
