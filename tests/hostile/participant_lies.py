@@ -397,7 +397,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     Lie("mute and unmute without reading", _toggles_unread, Comes.NOTHING),
     Lie("names of a megabyte", _long_names, Comes.REFUSED),
     Lie("permissions for nobody", _many_allowed, Comes.LITTLE),
-    Lie("wishes for tracks there are none of", _many_wishes, Comes.NOTHING),
+    Lie("wishes for tracks there are none of", _many_wishes, Comes.REFUSED),
     Lie("wishes in lists of lists", _nested_wishes, Comes.LITTLE),
     Lie("sixty sources that come and go", _sources, Comes.NOTHING),
     Lie("offers of many sections", _many_sections, Comes.NOTHING),
