@@ -394,9 +394,7 @@ async def test_a_device_that_refuses_to_open_is_the_callers_error(stage: type[St
     await here.supervisor.aclose()
 
 
-async def test_brief_work_is_done_where_the_device_delivers(
-    stage: type[Stage], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_brief_work_is_done_where_the_device_delivers(stage: type[Stage]) -> None:
     here = EagerStage()
     await here.supervisor.start()
     assert [here.side.deliver() for _ in range(3)] == ["callback"] * 3
@@ -408,9 +406,7 @@ async def test_brief_work_is_done_where_the_device_delivers(
     assert here.side.worked_on.qsize() == worked
 
 
-async def test_a_device_never_waits_for_who_is_at_work(
-    stage: type[Stage], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_device_never_waits_for_who_is_at_work(stage: type[Stage]) -> None:
     here = EagerStage()
     await here.supervisor.start()
     here.side.working.clear()

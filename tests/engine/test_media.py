@@ -46,8 +46,8 @@ async def test_the_metadata_of_a_room_that_is_there_stays(media: LiveKitMedia) -
 
 
 def test_what_a_later_release_may_say_is_unknown() -> None:
-    track = api.TrackInfo(type=99)  # type: ignore[arg-type]
-    info = api.ParticipantInfo(identity="mona", state=99, tracks=[track])  # type: ignore[arg-type]
+    track = api.TrackInfo(type=99)  # type: ignore[arg-type] # of a later release
+    info = api.ParticipantInfo(identity="mona", state=99, tracks=[track])  # type: ignore[arg-type] # likewise
     found = participant_of(info)
     assert (found.state, found.tracks[0].kind) == ("unknown", "unknown")
     assert participant_of(api.ParticipantInfo(state=api.ParticipantInfo.State.ACTIVE)) == evolve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -268,10 +268,8 @@ def test_a_method_that_takes_too_long_is_cancelled() -> None:
     run_virtual(main())
 
 
-async def test_a_method_is_cancelled_when_its_caller_leaves_or_the_session_does(
-    room: RoomSession, fake: FakeRoom
-) -> None:
-    ended: list[str] = []
+def until_cancelled(ended: list[str]) -> Callable[[MethodInvocation], Awaitable[str]]:
+    """Return a method that never answers, and enters its caller when it is cancelled."""
 
     async def slow(invocation: MethodInvocation) -> str:
         try:
@@ -279,7 +277,15 @@ async def test_a_method_is_cancelled_when_its_caller_leaves_or_the_session_does(
         finally:
             ended.append(invocation.caller)
 
-    room.serve("slow", slow)
+    return slow
+
+
+async def test_a_method_is_cancelled_when_its_caller_leaves_or_the_session_does(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    ended: list[str] = []
+
+    room.serve("slow", until_cancelled(ended))
     asked = [
         asyncio.ensure_future(fake.methods.invoke("slow", caller=who)) for who in ("ben", "cy")
     ]
@@ -300,13 +306,7 @@ async def test_what_comes_back_ends_calls_with_those_who_left_and_not_with_who_w
 ) -> None:
     ended: list[str] = []
 
-    async def slow(invocation: MethodInvocation) -> str:
-        try:
-            return str(await asyncio.get_running_loop().create_future())
-        finally:
-            ended.append(invocation.caller)
-
-    room.serve("slow", slow)
+    room.serve("slow", until_cancelled(ended))
     people = ("ben", "cy", "hidden")
     fake.emit(ParticipantConnected(RemoteParticipant("cy")))
     await settle()
