@@ -1,13 +1,14 @@
 """From a device to frames of 10 ms: the hearing side of `utd_rx.devices.supervisor`.
 
-PortAudio's callback copies a block into a ring and cuts frames out of it, or else the supervisor's
-thread does. What is older than `MAX_CATCH_UP` in the ring after a stall is skipped and counted, so
-it never becomes delay.
+PortAudio's callback cuts frames out of the block it brings, or else leaves it in a ring, and the
+supervisor's thread does. What is older than `MAX_CATCH_UP` in the ring after a stall is skipped and
+counted, so it never becomes delay.
 """
 
 from __future__ import annotations
 
 import time
+from threading import get_ident
 from typing import Any, Final
 
 import numpy as np
@@ -36,16 +37,33 @@ class CaptureConnection(DeviceConnection):
     def _prepare(self) -> None:
         self.heard_at = time.monotonic()  # when the last block came
         self._frame = self.format.sample_rate // FRAMES_PER_SECOND
+        self._asking = 0  # the thread of the callback that has work done
+        self._at_hand: Samples | None = None
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""
         ring = self.ring
         self.flagged += bool(flags)
-        ring.write(np.frombuffer(data, np.int16).reshape(count, -1))
+        block: Samples | None = np.frombuffer(data, np.int16).reshape(count, -1)
         self.heard_at = time.monotonic()
         self.beats += 1
-        if ring.depth >= self._frame:
+        if not ring.depth:
+            self._asking, self._at_hand = get_ident(), block
             self.wake()
+            self._asking, block, self._at_hand = 0, self._at_hand, None
+        if block is not None:  # nobody could take it at once
+            ring.write(block)
+            if ring.depth >= self._frame:
+                self.wake()
+
+    def take(self) -> Samples:
+        """Return what was heard, a copy; whoever cuts."""
+        block = self._at_hand
+        if block is not None and self._asking == get_ident():
+            self._at_hand = None
+            return block.copy()
+        waiting = np.empty((self.ring.depth, self.format.channels), np.int16)
+        return waiting[: self.ring.read_into(waiting)]
 
 
 class CaptureSide(DeviceSide[CaptureConnection]):
@@ -86,8 +104,7 @@ class CaptureSide(DeviceSide[CaptureConnection]):
         waiting, heard_at = ring.depth, connection.heard_at
         if waiting > MAX_CATCH_UP * rate:
             self.skipped += ring.skip(waiting - round(MAX_CATCH_UP * rate))
-        block = np.empty((ring.depth, connection.format.channels), np.int16)
-        block = block[: ring.read_into(block)]
+        block = connection.take()
         converted = self._converter.push(block)
         self._held += len(block) / rate - len(converted) / self._format.sample_rate
         sound = np.concatenate([self._rest, converted]) if len(self._rest) else converted

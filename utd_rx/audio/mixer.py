@@ -189,21 +189,27 @@ class Mixer:
 
     def pull(self, count: int) -> Samples:
         """Return the next `count` samples of the mix, `(count, channels)` int16."""
-        mix: Mix = np.zeros((count, self.format.channels), np.float32)
         with self._lock:
             voices, self._leaving = self.voices + self._leaving, ()
         # By their lengths: stretching is linear, so it is done once for all that need the same.
         taken: dict[int, tuple[list[Samples], list[float]]] = {}
+        others: list[MixedVoice] = []
         for voice in voices:
             sound = voice.take(count)
             if sound is None:
-                voice.mix_into(mix)
+                others.append(voice)
                 continue
             if len(sound) not in taken:
                 taken[len(sound)] = [], []
             sounds, gains = taken[len(sound)]
             sounds.append(sound)
             gains.append(voice.gain)
+        if len(voices) == 1 and count in taken and self._lets_through(taken[count][1][0]):
+            self.position += count  # what most calls are: nothing is to be done to it
+            return taken[count][0][0]
+        mix: Mix = np.zeros((count, self.format.channels), np.float32)
+        for voice in others:
+            voice.mix_into(mix)
         for length, (sounds, gains) in taken.items():
             if length == count:
                 _add(mix, sounds, gains)
@@ -218,6 +224,11 @@ class Mixer:
             mix *= np.float32(start)
         self.position += count
         return self._limiter.push(mix)
+
+    def _lets_through(self, gain: float) -> bool:
+        """Whether the only voice, of this gain, is the mix."""
+        is_plain = gain == self.volume == self._reached == 1.0 and not self.is_muted
+        return is_plain and self._limiter.gain >= 1.0
 
     def flush(self, *, fade: bool = False) -> None:
         """Drop what all voices have waiting; with a fade where the device's side has none."""

@@ -1,7 +1,8 @@
 """From a mix to a device: the playing side of `utd_rx.devices.supervisor`.
 
 PortAudio's callback has the ring filled up to its lead and a block, and takes the block; who mixes
-is the callback itself, or else the supervisor's thread. When the ring ran dry the lead grows by a
+is the callback itself, or else the supervisor's thread. A block that the callback has mixed for
+itself while nothing waits goes past the ring. When the ring ran dry the lead grows by a
 step, and it shrinks again when that has not happened for `CALM`, so that a stall is not delay for
 good. The last step stays longer if the ring ran dry each time without it: 5 ms are worth more than
 a click a second.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, Final
 
 import numpy as np
@@ -44,19 +46,40 @@ class PlaybackConnection(DeviceConnection):
 
     def _prepare(self) -> None:
         self.underrun = 0
+        self._asking = 0  # the thread of the callback that has work done
+        self._at_hand: Samples | None = None
         # The first callbacks come at once; silence is there for them, whoever mixes comes after.
         self.ring.write(np.zeros((2 * self.block, self.format.channels), np.int16))
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""
+        self._asking = get_ident() if count == self.block else 0
         self.wake()  # what is mixed at once is in this block
-        out = np.frombuffer(data, np.int16).reshape(count, -1)
-        taken = self.ring.read_into(out)
-        if taken < count:
-            out[taken:] = 0
-            self.underrun += count - taken
+        self._asking = 0
+        sound, self._at_hand = self._at_hand, None
+        if sound is not None:
+            data[:] = sound.tobytes()
+        else:
+            out = np.frombuffer(data, np.int16).reshape(count, -1)
+            taken = self.ring.read_into(out)
+            if taken < count:
+                out[taken:] = 0
+                self.underrun += count - taken
         self.flagged += bool(flags)
         self.beats += 1
+
+    @property
+    def depth(self) -> int:
+        """Samples that wait, or are at hand."""
+        return self.ring.depth + (0 if self._at_hand is None else len(self._at_hand))
+
+    def give(self, sound: Samples) -> None:
+        """Let that be played behind what waits; whoever mixes."""
+        is_next = self._asking == get_ident() and not self.ring.depth and self._at_hand is None
+        if is_next and len(sound) == self.block:
+            self._at_hand = sound
+        else:
+            self.ring.write(sound)
 
 
 class PlaybackSide(DeviceSide[PlaybackConnection]):
@@ -120,10 +143,10 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
         # As long as the device's block, so that each callback is answered by one pull.
         chunk = max(1, round(self._block * self._format.sample_rate))
-        while ring.depth < wanted:
+        while connection.depth < wanted:
             mixed = self._mixer.pull(chunk)
             self._played(mixed)
-            ring.write(self._converter.push(mixed))
+            connection.give(self._converter.push(mixed))
 
     def _adjust_lead(self, connection: PlaybackConnection) -> None:
         now = self._now()

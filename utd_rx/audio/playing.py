@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from math import ceil
+from typing import Final
 
 import numpy as np
 
@@ -15,11 +16,18 @@ from utd_rx.audio.levels import power_dbfs, powers
 from utd_rx.audio.mixer import MixedVoice, Mixer
 from utd_rx.audio.playback import PlaybackSide
 from utd_rx.audio.supervised import LEVEL, SupervisedDevice
-from utd_rx.models.audio import AudioFormat, FrameSink, Samples
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, FrameSink, Samples
 from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
-from utd_rx.ports.audio import SPEAKER_BLOCK, Flush, Order, SetMuted, SetVolume, SpeakerSettings
+from utd_rx.ports.audio import Flush, Order, SetMuted, SetVolume, SpeakerSettings
+
+
+FRAME: Final = 1 / FRAMES_PER_SECOND
+
+SLIP: Final = 0.0025
+"""Seconds by which what waits of a voice moves in one step (`jitter`): half of what is asked for at
+once, which is 5 ms for short blocks, as they come in pairs. A whole frame takes all that came."""
 
 
 class Tap:
@@ -72,8 +80,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        # Half of what is asked for at once: `jitter`, slips. Shorter blocks come in pairs.
-        self.mixer = Mixer(settings.format, max(SPEAKER_BLOCK, settings.block) / 2)
+        self.mixer = Mixer(settings.format, SLIP if settings.block <= FRAME else settings.block / 2)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
         self.side: PlaybackSide = PlaybackSide(self.mixer, settings.block, self._played, now)

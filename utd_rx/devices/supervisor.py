@@ -28,7 +28,7 @@ from utd_rx.ports.threads import begin, in_thread
 logger: Final = logging.getLogger("utd_rx.devices")
 
 # In seconds, but for STUMBLES.
-POLL: Final = 0.05  # longest sleep of the thread
+POLL: Final = 0.1  # longest sleep of the thread
 RETRY: Final = 0.25  # between attempts to bring a device back, of the 2 s that it may take
 STUMBLES: Final = 3  # turns that raise which are a failure: one by itself costs a frame at most
 WELL: Final = 1.0  # after which the next turn that raises is the first one again

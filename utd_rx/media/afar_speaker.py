@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from utd_rx.media.frames import FrameReader
 from utd_rx.media.hosted_speaker import (
-    FOLLOW,
     HostedTap,
     HostedVoice,
     SpeakerPosition,
@@ -144,9 +143,7 @@ class AfarSpeaker:
         """Seconds that have left the device since it was first opened, by what was told last and
         the time since then."""
         self._need_frames("a position")
-        told = self._told
-        since = min(self._now() - told.at, FOLLOW) if told.is_moving else 0.0
-        return self._before + told.position + since
+        return self._before + self._told.expected(self._now())
 
     def attach(self) -> None:
         """Play in the process that there is now."""
@@ -160,7 +157,8 @@ class AfarSpeaker:
         """The process is gone."""
         self._unfollow()
         self._unfollow = lambda: None
-        self._before, self._told = self._before + self._told.position, SpeakerPosition()
+        self._before += self._told.expected(self._now())
+        self._told = SpeakerPosition()
         for voice in self._going_on():
             voice.lost()
 

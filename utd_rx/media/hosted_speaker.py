@@ -18,7 +18,13 @@ LOOK: Final = 0.01
 """Seconds between two words of how far a voice has come, while it speaks: a frame."""
 
 FOLLOW: Final = 0.1
-"""Seconds between two words of how far a speaker is."""
+"""Seconds between two looks at how far a speaker is."""
+
+FORESEEN: Final = 1.0
+"""Seconds for which a word of that holds, while the speaker plays in time."""
+
+OFF: Final = 0.015
+"""Seconds by which it is out of time: a block and more, as it goes on by blocks."""
 
 
 @frozen
@@ -95,6 +101,10 @@ class SpeakerPosition:
     at: float = 0.0
     is_moving: bool = False
 
+    def expected(self, at: float) -> float:
+        """Return how far it is expected to be at a later time."""
+        return self.position + (min(at - self.at, FORESEEN) if self.is_moving else 0.0)
+
 
 class HostedTap:
     """What a speaker that is alive here plays, and how far it is."""
@@ -108,7 +118,8 @@ class HostedTap:
         return speaker.listen(lambda frame: sink((frame,)))
 
     def follow(self, sink: Callable[[SpeakerPosition], None]) -> Callable[[], None]:
-        """Tell how far it is, now and then while that changes; call to stop."""
+        """Tell how far it is when it is not where the last word lets one expect it; call to
+        stop."""
         task = asyncio.create_task(self._tell(sink), name="utd_rx far: a speaker's position")
 
         def stop() -> None:
@@ -117,11 +128,11 @@ class HostedTap:
         return stop
 
     async def _tell(self, sink: Callable[[SpeakerPosition], None]) -> None:
-        told = SpeakerPosition()
+        told, before = SpeakerPosition(), 0.0
         while True:
-            position = living.find(self._key).position
-            is_moving = position != told.position
-            if is_moving or told.is_moving:
-                told = SpeakerPosition(position, time.monotonic(), is_moving)
+            position, at = living.find(self._key).position, time.monotonic()
+            is_moving, before = position != before, position
+            if is_moving is not told.is_moving or abs(position - told.expected(at)) > OFF:
+                told = SpeakerPosition(position, at, is_moving)
                 sink(told)
             await asyncio.sleep(FOLLOW)

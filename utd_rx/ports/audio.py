@@ -20,13 +20,14 @@ from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports.room import FramesSink
 
-MICROPHONE_BLOCK: Final = 0.01
-"""Seconds per callback, those of a frame: shorter ones are twice the work and no frame sooner."""
+MICROPHONE_BLOCK: Final = 0.02
+"""Seconds per callback, those of a packet: shorter ones are twice the work, and as LiveKit sends
+two frames at a time no packet leaves sooner."""
 
-SPEAKER_BLOCK: Final = 0.005
-"""The same. Sound servers on Linux take 5 ms at a time: shorter blocks only go two at once, at
-twice the work, and longer ones are as much more delay (benchmarks/audio.md, "Two blocks at
-once")."""
+SPEAKER_BLOCK: Final = 0.01
+"""The same, those of a frame. A thread that wakes finds nothing of its own in the processor's
+caches, which costs more than the work: 5 ms are 1.6 times the CPU (benchmarks/audio.md, "A media
+process"). What they are less in delay, a microphone's packet has given back."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05

@@ -4,7 +4,9 @@ What `livekit.rtc` does with each frame of the process costs more than the frame
 a thread state made for it, takes a lock, asks every subscriber, and for each answer to a captured
 one wakes every room's loop. So its native callback is taken over (`take_over`): events of frames
 are read here, and what nobody here wants is given to LiveKit's own. It is cffi's, which keeps the
-state of a native thread. Lines of its log are shown to `overheard` and `unread` on the way.
+state of a native thread. Lines of its log are shown to `overheard` and `unread` on the way, and go
+on to LiveKit's own where it writes them: its sockets alone say 40 a second that it throws away,
+which took longer than the frames of a call.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ def check() -> None:
     from livekit.rtc._proto import ffi_pb2
 
     _ = private.ffi_cb_fnc, private.ffi_event_callback
+    _ = private.to_python_level(0), private.logger.isEnabledFor
     library = private.FfiClient.instance._ffi_lib
     _ = library._name, library.livekit_ffi_initialize
     _ = library.livekit_ffi_request, library.livekit_ffi_drop_handle
@@ -68,6 +71,7 @@ def check() -> None:
     _ = event.audio_stream_event.frame_received.frame.info.samples_per_channel
     _ = event.capture_audio_frame.async_id
     _ = event.logs.records.add().target, event.logs.records.add().message
+    _ = event.logs.records.add().level
     _sound_request(0, AudioFormat())
     _picture_request(0)
     SoundRequest(0, AudioFormat())
@@ -107,6 +111,8 @@ class Native:
                 records = parse(ffi.buffer(data, size)[:]).logs.records
                 overheard.hear(records)
                 unread.hear(records)
+                if not any(map(self._is_written, records)):
+                    return
             if kind is not None:
                 event = parse(ffi.buffer(data, size)[:])
                 if not take(kind, getattr(event, kind)):
@@ -118,6 +124,11 @@ class Native:
         self._callbacks.append(callback)
         address = int(ffi.cast("uintptr_t", callback))
         self._initialize(self._private.ffi_cb_fnc(address))
+
+    def _is_written(self, record: Any) -> bool:
+        """Whether LiveKit may write a line into its log."""
+        level = self._private.to_python_level(record.level)
+        return level is not None and self._private.logger.isEnabledFor(level)
 
     def give_back(self) -> None:
         """Let LiveKit's own callback be called from now on."""
