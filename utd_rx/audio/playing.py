@@ -22,7 +22,6 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
 from utd_rx.ports.audio import Flush, Order, SetMuted, SetVolume, SpeakerSettings
 
-
 FRAME: Final = 1 / FRAMES_PER_SECOND
 
 SLIP: Final = 0.0025

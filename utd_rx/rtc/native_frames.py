@@ -12,6 +12,7 @@ which took longer than the frames of a call.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -50,6 +51,8 @@ _DECLARED: Final[dict[str, Any]] = {
     bool livekit_ffi_drop_handle(uint64_t);
 """
 
+_LOG: Final = logging.getLogger("livekit")
+
 _KINDS: Final = "audio_stream_event", "video_stream_event", "capture_audio_frame"
 
 Taker: TypeAlias = Callable[[str, Any], bool]
@@ -62,7 +65,7 @@ def check() -> None:
     from livekit.rtc._proto import ffi_pb2
 
     _ = private.ffi_cb_fnc, private.ffi_event_callback
-    _ = private.to_python_level(0), private.logger.isEnabledFor
+    _ = private.to_python_level(0)
     library = private.FfiClient.instance._ffi_lib
     _ = library._name, library.livekit_ffi_initialize
     _ = library.livekit_ffi_request, library.livekit_ffi_drop_handle
@@ -72,7 +75,7 @@ def check() -> None:
     _ = event.capture_audio_frame.async_id
     _ = event.logs.records.add().target, event.logs.records.add().message
     _ = event.logs.records.add().level
-    _sound_request(0, AudioFormat())
+    _sound_request(0, AudioFormat(), 1)
     _picture_request(0)
     SoundRequest(0, AudioFormat())
     native()
@@ -128,7 +131,7 @@ class Native:
     def _is_written(self, record: Any) -> bool:
         """Whether LiveKit may write a line into its log."""
         level = self._private.to_python_level(record.level)
-        return level is not None and self._private.logger.isEnabledFor(level)
+        return level is not None and _LOG.isEnabledFor(level)
 
     def give_back(self) -> None:
         """Let LiveKit's own callback be called from now on."""
@@ -232,15 +235,15 @@ def handle_of(source: rtc.AudioSource) -> Any:
     return source._ffi_handle
 
 
-def sound_request(track: rtc.Track, audio_format: AudioFormat) -> Any:
-    return _sound_request(track._ffi_handle.handle, audio_format)
+def sound_request(track: rtc.Track, audio_format: AudioFormat, frames: int) -> Any:
+    return _sound_request(track._ffi_handle.handle, audio_format, frames)
 
 
 def picture_request(track: rtc.Track) -> Any:
     return _picture_request(track._ffi_handle.handle)
 
 
-def _sound_request(track: int, audio_format: AudioFormat) -> Any:
+def _sound_request(track: int, audio_format: AudioFormat, frames: int) -> Any:
     from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
     request = ffi_pb2.FfiRequest()
@@ -249,8 +252,8 @@ def _sound_request(track: int, audio_format: AudioFormat) -> Any:
     new.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
     new.sample_rate = audio_format.sample_rate
     new.num_channels = audio_format.channels
-    new.frame_size_ms = 10
-    new.queue_size_frames = NATIVE_QUEUE
+    new.frame_size_ms = 10 * frames
+    new.queue_size_frames = NATIVE_QUEUE // frames
     return request
 
 

@@ -100,10 +100,13 @@ class FrameExchange:
         audio_format: AudioFormat,
         sink: SampleSink,
         on_end: Callable[[], None],
+        *,
+        frames: int = 1,
     ) -> int:
-        """Open a native stream of a subscribed audio `track`; returns its handle. `sink` takes 10
-        ms of int16 `(samples, channels)` on a native thread, `on_end` is called on this loop."""
-        request = native_frames.sound_request(track, audio_format)
+        """Open a native stream of a subscribed audio `track`; returns its handle. `sink` takes so
+        many `frames` of int16 `(samples, channels)` at once on a native thread, `on_end` is called
+        on this loop."""
+        request = native_frames.sound_request(track, audio_format, frames)
         return self._open("new_audio_stream", request, self._native.samples_of, sink, on_end)
 
     def open_video(self, track: rtc.Track, sink: PictureSink, on_end: Callable[[], None]) -> int:
