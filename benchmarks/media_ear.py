@@ -31,6 +31,10 @@ from utd_rx.testing.sound import AudioComparison, compare
 
 APPS: Final = "benchmarks.media_peers"
 RATE: Final = 48_000
+EAR_BLOCK: Final = 0.01
+MOUTH_BLOCK: Final = 0.005
+"""Seconds; of what measures, whatever a microphone's and a speaker's are."""
+
 SETTLE: Final = 4.0
 WINDOWS: Final = 4
 BLOCKED: Final = 5.0
@@ -178,10 +182,10 @@ async def stage(sfu: RunningSfu) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         ears = Ears()
         for cable, frames in zip((CABLE_A, CABLE_B), ears.sides, strict=True):
-            microphone = Microphone(cable)
+            microphone = Microphone(cable, block=EAR_BLOCK)
             stack.push_async_callback(microphone.aclose)
             await microphone.open(frames.append)
-        speaker = await stack.enter_async_context(Speaker(CABLE_A))
+        speaker = await stack.enter_async_context(Speaker(CABLE_A, block=MOUTH_BLOCK))
         mouth = Mouth(speaker)
         stack.push_async_callback(mouth.aclose)
         watcher = rtc.Room()

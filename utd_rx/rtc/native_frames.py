@@ -65,7 +65,7 @@ def check() -> None:
     from livekit.rtc._proto import ffi_pb2
 
     _ = private.ffi_cb_fnc, private.ffi_event_callback
-    _ = private.to_python_level(0)
+    _ = private.to_python_level
     library = private.FfiClient.instance._ffi_lib
     _ = library._name, library.livekit_ffi_initialize
     _ = library.livekit_ffi_request, library.livekit_ffi_drop_handle
