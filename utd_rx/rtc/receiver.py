@@ -36,8 +36,11 @@ RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
 """What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
 
 MANY: Final = 8
-"""Streams of the process from which on a mix takes two frames at once of each that comes: half of
-what threads are woken for, at 10 ms more of delay. With fewer that is little."""
+"""Streams of the process for which a mix takes one frame at once; of each of the next as many it
+takes two, and of others `MOST_FRAMES`: so threads are woken for half as much, at 10 ms of delay for
+each frame more. With few streams that is little."""
+
+MOST_FRAMES: Final = 3
 
 _numbers: Final = count(1)
 """Of receptions, one sequence for the process: what was over stays over in the next connection."""
@@ -54,7 +57,7 @@ class TrackSound(Reception):
 
     def _open(self, track: rtc.Track, on_end: Callable[[], None]) -> int:
         exchange = streams.exchange()
-        frames = self._most_frames if exchange.open_streams >= MANY else 1
+        frames = min(self._most_frames, 1 + exchange.open_streams // MANY)
         return exchange.open(track, RECEIVE_FORMAT, self._take, on_end, frames=frames)
 
     def _take(self, samples: Samples) -> None:
@@ -79,7 +82,7 @@ class Hearing(TrackSound):
 class Route(TrackSound):
     """Frames for a speaker's mix, which the voice leaves at the end."""
 
-    _most_frames = 2
+    _most_frames = MOST_FRAMES
 
     def __init__(self, sid: str, voice: living.Voice) -> None:
         super().__init__(sid, voice)
