@@ -47,6 +47,37 @@ def test_frames_are_whole_in_order_and_conserved(
     assert values == sorted(values)  # fewer than 65,536 samples, so none wraps around
 
 
+def test_what_the_callback_cuts_itself_is_a_copy_past_the_ring() -> None:
+    frames: list[AudioFrame] = []
+    side, device = CaptureSide(AudioFormat(), 0.02, frames.append), connection(48_000)
+    side.adopt(device)
+    device.wake = side.work
+    sound = np.arange(3 * 960).astype(np.int16)
+    for begin in range(0, len(sound), 960):
+        buffer = bytearray(sound[begin : begin + 960].tobytes())
+        device.callback(buffer, 960, None, None)
+        buffer[:] = bytes(len(buffer))  # the card's, which it fills anew
+    assert np.array_equal(np.concatenate([frame.samples[:, 0] for frame in frames]), sound)
+    assert (device.ring.written, side.depth) == (0, 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(1, 1200), st.booleans()), max_size=40))
+def test_blocks_are_in_order_whoever_cuts_them(blocks: list[tuple[int, bool]]) -> None:
+    frames: list[AudioFrame] = []
+    side, device = CaptureSide(AudioFormat(), 0.02, frames.append), connection(48_000)
+    side.adopt(device)
+    sent = 0
+    for size, is_at_once in blocks:
+        device.wake = side.work if is_at_once else (lambda: None)
+        block = np.arange(sent, sent + size).astype(np.int16)
+        device.callback(block.tobytes(), size, None, None)
+        sent += size
+    values = [int(v) for frame in frames for v in frame.samples[:, 0].astype(np.uint16)]
+    assert values == sorted(values)
+    held = round(side.depth * 48_000)
+    assert sent == len(values) + side.skipped + device.ring.overrun + held
+
+
 @pytest.mark.parametrize(
     ("rate", "channels"), [(44_100, 2), (16_000, 1), (96_000, 2), (192_000, 1)]
 )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.frames import unchecked
-from utd_rx.audio.mixer import MixedVoice, Mixer
+from utd_rx.audio.mixer import Limiter, MixedVoice, Mixer
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.ports.audio import MAX_GAIN
@@ -45,6 +45,56 @@ def test_the_mix_is_the_sum_of_what_each_has_times_its_gain(
     for value, gain in voices:
         feed(mixer.add("somebody", gain), value)
     assert settled(mixer) == pytest.approx(sum(v * g for v, g in voices), abs=1)
+
+
+def alone(mixer: Mixer) -> MixedVoice:
+    """Return a voice that plays in time, with nothing to be done to it."""
+    voice = mixer.add("somebody")
+    feed(voice, 1_000, 2)
+    mixer.pull(480)
+    return voice
+
+
+def test_one_voice_to_which_nothing_is_done_is_the_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    def computed(*_: object) -> Samples:
+        raise AssertionError("the mix is computed")
+
+    mixer = Mixer(FORMAT)
+    voice = alone(mixer)
+    sound = np.arange(-32_768, -32_768 + 480 * 4).astype(np.int16).reshape(4, 480, 1)
+    for piece in sound:
+        voice(AudioFrame(piece, FORMAT.sample_rate))
+    with monkeypatch.context() as patch:
+        patch.setattr(Limiter, "push", computed)
+        before = mixer.position
+        heard = np.concatenate([mixer.pull(480) for _ in range(4)])
+    assert np.array_equal(heard[480:], sound[:3].reshape(-1, 1))
+    assert mixer.position == before + 4 * 480
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda mixer, voice: setattr(mixer, "volume", 0.5),
+        lambda mixer, voice: setattr(mixer, "is_muted", True),
+        lambda mixer, voice: setattr(voice, "gain", 0.5),
+        lambda mixer, voice: mixer.add("somebody else"),
+        lambda mixer, voice: setattr(mixer._limiter, "gain", 0.5),
+        lambda mixer, voice: voice.close(),
+    ],
+)
+def test_whatever_is_to_be_done_is_done_to_one_voice(
+    change: Callable[[Mixer, MixedVoice], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixer, pushed, push = Mixer(FORMAT), list[Any](), Limiter.push
+    voice = alone(mixer)
+    feed(voice, 1_000)
+    monkeypatch.setattr(Limiter, "push", lambda self, mix: pushed.append(mix) or push(self, mix))
+    mixer.pull(480)
+    assert not pushed
+    change(mixer, voice)
+    mixer.pull(480)
+    assert pushed
 
 
 def test_too_loud_a_sum_is_limited_and_does_not_wrap_around() -> None:

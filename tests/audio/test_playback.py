@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from attrs import define
@@ -69,6 +71,61 @@ def test_in_time_the_ring_holds_as_much_as_is_asked_for_at_once(stage: Stage) ->
     assert stage.device.ring.depth == AHEAD * FORMAT.sample_rate
     assert stage.side.faults == 0
     assert sum(len(piece) for piece in stage.played) == stage.mixer.position
+
+
+def numbered(stage: Stage, frames: int) -> Samples:
+    """Return the sound of a voice in which each sample is another one."""
+    sound = np.arange(1, 480 * frames + 1).astype(np.int16)
+    voice = stage.mixer.add("voice", margin=0.0)
+    for begin in range(0, len(sound), 480):
+        voice(AudioFrame(sound[begin : begin + 480, np.newaxis], 48_000))
+    return sound
+
+
+def test_what_the_callback_mixes_for_itself_goes_past_the_ring() -> None:
+    stage = stage_at(FORMAT.sample_rate, 480)
+    stage.device.wake = stage.side.work
+    stage.device.ring.skip(stage.device.ring.depth)
+    sound = numbered(stage, 8)
+    written = stage.device.ring.written
+    assert np.array_equal(np.concatenate([stage.call() for _ in range(8)]), sound)
+    assert stage.device.ring.written == written
+    assert stage.side.faults == 0
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_blocks_are_in_order_whoever_mixes_them(ahead: int) -> None:
+    """The callback, the thread while the callback may not, and with a lead both."""
+    stage = stage_at(FORMAT.sample_rate, 480)
+    stage.device.ring.skip(stage.device.ring.depth)
+    sound = numbered(stage, 30)
+    stage.device.wake = stage.side.work
+    heard = [stage.call() for _ in range(4)]
+    for _ in range(ahead):  # a callback that finds nothing, as work is left to the thread
+        stage.device.wake = lambda: None
+        heard.append(stage.call())
+        stage.side.work()
+    stage.device.wake = stage.side.work
+    heard += [stage.call() for _ in range(10)]
+    played = np.concatenate(heard)
+    played = played[played != 0]
+    assert np.array_equal(played, sound[: len(played)])
+    assert len(played) >= 13 * 480
+
+
+def test_work_of_another_thread_during_a_callback_goes_into_the_ring() -> None:
+    stage = stage_at(FORMAT.sample_rate, 480)
+    stage.device.ring.skip(stage.device.ring.depth)
+    sound = numbered(stage, 2)
+
+    def elsewhere() -> None:
+        thread = threading.Thread(target=stage.side.work)
+        thread.start()
+        thread.join()
+
+    stage.device.wake = elsewhere
+    assert np.array_equal(stage.call(), sound[:480])
+    assert stage.device.ring.written == stage.device.ring.read
 
 
 def test_what_a_stall_added_is_gone_within_five_seconds(stage: Stage) -> None:

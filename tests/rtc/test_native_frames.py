@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterator
+from ctypes import CFUNCTYPE, POINTER, c_size_t, c_uint8, string_at
 
 import pytest
 from livekit import rtc
@@ -65,6 +67,38 @@ async def test_livekits_own_streams_and_sources_work_beside(passed_on: list[str]
         await stream.aclose()
     assert {"capture_audio_frame", "audio_stream_event"} <= set(passed_on)
     await source.aclose()
+
+
+LINES = [
+    (ffi_pb2.LogLevel.LOG_TRACE, logging.DEBUG, False),
+    (ffi_pb2.LogLevel.LOG_DEBUG, logging.WARNING, False),
+    (ffi_pb2.LogLevel.LOG_DEBUG, logging.DEBUG, True),
+    (ffi_pb2.LogLevel.LOG_WARN, logging.WARNING, True),
+]
+
+
+@pytest.mark.parametrize(("level", "shown", "is_written"), LINES)
+def test_lines_that_livekit_throws_away_are_not_shown_to_it(
+    level: int,
+    shown: int,
+    is_written: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    native, taken = native_frames.Native(), list[bytes]()
+    usual = CFUNCTYPE(None, POINTER(c_uint8), c_size_t)(
+        lambda data, size: taken.append(string_at(data, size))
+    )
+    monkeypatch.setattr(native._private, "ffi_event_callback", usual)
+    monkeypatch.setattr(native, "_initialize", lambda callback: None)
+    native.take_over(lambda kind, event: True)
+    [callback] = native._callbacks
+    event = ffi_pb2.FfiEvent()
+    event.logs.records.add(level=level, target="x", message="a line")
+    words = event.SerializeToString()
+    with caplog.at_level(shown, "livekit"):
+        callback(native._ffi.from_buffer("uint8_t[]", words), len(words))
+    assert taken == [words] * is_written
 
 
 async def test_at_the_end_livekit_has_its_callback_back(passed_on: list[str]) -> None:

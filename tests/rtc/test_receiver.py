@@ -16,7 +16,7 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import LocalParticipant
 from utd_rx.rtc import streams
-from utd_rx.rtc.receiver import RECEIVE_FORMAT, Receiver
+from utd_rx.rtc.receiver import MANY, MOST_FRAMES, RECEIVE_FORMAT, Receiver
 
 
 class Exchange:
@@ -24,12 +24,18 @@ class Exchange:
 
     def __init__(self) -> None:
         self.takes: dict[Any, Any] = {}
+        self.frames: list[int] = []  # that each stream was to bring at once
         self.is_broken = False
 
-    def open(self, track: Any, audio_format: object, take: Any, gone: Any) -> Any:
+    @property
+    def open_streams(self) -> int:
+        return len(self.takes)
+
+    def open(self, track: Any, audio_format: object, take: Any, gone: Any, *, frames: int) -> Any:
         if self.is_broken:
             raise RuntimeError("a handle that is gone")
         self.takes[track] = take
+        self.frames.append(frames)
         return track
 
     async def close(self, handle: Any) -> None:
@@ -93,6 +99,20 @@ async def test_a_reception_goes_on_with_the_track_that_replaces_its_own(bench: B
     assert len(bench.heard) == 1
     await asyncio.sleep(0)
     assert list(bench.exchange.takes) == [again]  # the old stream is closed
+    await bench.receiver.aclose()
+
+
+async def test_of_many_a_mix_takes_several_frames_at_once_and_an_app_none(bench: Bench) -> None:
+    speaker = Loudspeaker()
+    for number in range(4 * MANY):
+        bench.publication.track = track()
+        bench.receiver.route("TR", speaker.key, str(number), 1.0)
+    few, more, most = bench.exchange.frames[:MANY], bench.exchange.frames[MANY : 2 * MANY], 2 * MANY
+    assert (set(few), set(more)) == ({1}, {2})
+    assert set(bench.exchange.frames[most:]) == {MOST_FRAMES}
+    bench.publication.track = track()
+    bench.receiver.hear("TR", bench.heard.append)
+    assert bench.exchange.frames[-1] == 1
     await bench.receiver.aclose()
 
 
