@@ -97,6 +97,12 @@ STREAMS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], object]]]]] 
 IN_PIECES: Final = frozenset(("there", "viewer_count"))
 """What LiveKit tells in pieces as it likes (docs/livekit.md, "News of the silent")."""
 
+AT_A_JOIN: Final = IN_PIECES | {"stage"}
+"""What is told in pieces when somebody comes: the newcomer reads the stage in the room's metadata,
+and a host is on it from when the engine hears of the join. Whichever of these is first, so that the
+old stage is told and then the new one, or the new one alone, it is the engine's word each time and
+leads to the same stage."""
+
 NOTHING: Final = object()
 
 
@@ -120,6 +126,9 @@ class Watch:
         self._before: dict[tuple[str, str], object] = {}
         self._calls: dict[str, int] = {}
         self._numbers = count(1)
+        self._in_pieces = IN_PIECES
+        self._held: set[tuple[str, str]] = set()
+        self._due: set[tuple[str, str]] = set()
         self.only_ends = False
 
     def follow(self, who: str, client: Any, session: Any) -> None:
@@ -156,23 +165,42 @@ class Watch:
 
             session.invitation_answers.subscribe(answered)
 
+    def begin(self, who: str, verb: str) -> None:
+        """Somebody is about to do something."""
+        is_join = verb == "join"
+        self._in_pieces = AT_A_JOIN if is_join else IN_PIECES
+        self._due = self._held & {(who, "banned")} if is_join else set()
+        self._held -= self._due
+
+    def kicked(self, who: str) -> None:
+        """Hold back whether somebody who was kicked is banned, until they are about to join.
+
+        A session that was removed asks the engine whether it is banned. Where that comes true next,
+        the answer is of before or of after: they hear of it now, or when they are refused at the
+        door. It is the same ban, and leads to the same.
+        """
+        self._held.add((who, "banned"))
+
     def take(self, answer: object) -> Moment:
         """Return what was told since the last time."""
         moment = Moment(answer, self.told)
-        self._told, self._before = {}, dict(self._last)
+        before = {key: self._before.get(key, NOTHING) for key in self._held}
+        self._told = {key: values for key, values in self._told.items() if key in self._held}
+        self._before = {**self._last, **before}
         return moment
 
     @property
     def told(self) -> Told:
         """What was told since the last `take`; of what comes in any pieces, where it led."""
         return {
-            key: tuple(values[-1:] if self._in_pieces(key) else values)
+            key: tuple(values[-1:] if self._is_in_pieces(key) else values)
             for key, values in self._told.items()
-            if not self._in_pieces(key) or values[-1] != self._before.get(key, NOTHING)
+            if key not in self._held
+            if not self._is_in_pieces(key) or values[-1] != self._before.get(key, NOTHING)
         }
 
-    def _in_pieces(self, key: tuple[str, str]) -> bool:
-        return self.only_ends or key[1] in IN_PIECES
+    def _is_in_pieces(self, key: tuple[str, str]) -> bool:
+        return self.only_ends or key[1] in self._in_pieces or key in self._due
 
     def _note_from(self, stream: Any, key: tuple[str, str], read: Callable[[Any], object]) -> None:
         stream.subscribe(lambda value: self._note(key, read(value)))
