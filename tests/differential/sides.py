@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -64,14 +64,24 @@ class RealSide:
         return UTDStreamClient(**self._engine.credentials, clock=AheadClock(self.clock))
 
 
-def imagined(script: Script, *, ring_timeout: float = 30.0) -> tuple[Moment, ...]:
-    """Return what comes of a script where everything is made up."""
+def imagined(
+    script: Script, *, ring_timeout: float = 30.0, late: Mapping[str, float] | None = None
+) -> tuple[Moment, ...]:
+    """Return what comes of a script where everything is made up.
+
+    Args:
+        script: What is done.
+        ring_timeout: Seconds for which a call rings.
+        late: Seconds by which all reaches somebody later, and them others, from the first act on.
+    """
 
     async def play() -> tuple[Moment, ...]:
         async with FakeWorld.on_loop(ring_timeout=ring_timeout) as world:
             player = Player(script, world.client, "room", quiet=lambda: world.advance(ENOUGH))
             try:
                 await player.open()
+                for who, seconds in (late or {}).items():
+                    world.network.delay(who, seconds)
                 for number in range(len(script.acts)):
                     if number:
                         await world.advance(script.play.gap)

@@ -9,12 +9,15 @@ from typing import Final
 import pytest
 from reactivex.subject import BehaviorSubject, Subject
 
+from tests.differential.playing import differences
+from tests.differential.plays import LIVE_STREAM
+from tests.differential.scripts import Script, Step
+from tests.differential.sides import ENOUGH, imagined
 from tests.differential.watching import STREAMS, Moment, Watch
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.stage import UTDStageMember
 
-KIND: Final = "live stream"
 AT_FIRST: Final = {
     "connection_state": UTDConnectionState.CONNECTED,
     "roles": {},
@@ -36,8 +39,8 @@ class Seen:
     """A watch, and what it sees of Ben."""
 
     def __init__(self) -> None:
-        self.watch = Watch(KIND, lambda: None)
-        names = {stream for stream, _ in STREAMS[KIND].values()}
+        self.watch = Watch(LIVE_STREAM.kind, lambda: None)
+        names = {stream for stream, _ in STREAMS[LIVE_STREAM.kind].values()}
         streams = {name: BehaviorSubject(AT_FIRST.get(name, False)) for name in names}
         self.session = SimpleNamespace(**streams, data=Subject())
         self.watch.follow("ben", None, self.session)
@@ -83,6 +86,23 @@ def test_at_any_other_step_each_value_is_compared(verb: str) -> None:
     assert one.stage(verb, OLD, NEW) != other.stage(verb, NEW)
 
 
+def test_to_who_was_there_each_value_is_told() -> None:
+    def told(*stages: object) -> Moment:
+        seen = Seen()
+        seen.watch.begin("cleo", "join")
+        seen.is_told("stage", *stages)()
+        return seen.watch.take(None)
+
+    assert told(OLD, NEW) != told(NEW)
+
+
+def test_a_host_who_comes_back_is_told_it_in_two_steps_and_that_is_one() -> None:
+    absent = Step("anna", "leave"), Step("anna", "join")
+    script = Script(LIVE_STREAM, ((Step("anna", "invite_to_stage", ("ben",)),), absent))
+    told = imagined(script)[-1].told["anna", "stage"]
+    assert told == ((("anna", "Anna", "host"), ("ben", "Ben", "audience")),)
+
+
 def after_a_kick(*, at_the_ban: bool, at_the_door: bool, kick: bool = True) -> list[Moment]:
     """Ben is kicked, then banned, hears of that at one of these, and is refused."""
     seen = Seen()
@@ -102,6 +122,13 @@ def test_who_was_kicked_hears_of_a_ban_at_once_or_at_the_door() -> None:
     door = after_a_kick(at_the_ban=False, at_the_door=True)
     assert after_a_kick(at_the_ban=True, at_the_door=False) == door
     assert [moment.told for moment in door] == [{}, {}, {("ben", "banned"): ("banned",)}, {}]
+
+
+def test_a_question_about_a_kick_that_comes_after_the_ban_is_no_difference() -> None:
+    away = Step("anna", "kick", ("ben",)), Step("anna", "ban", ("ben",)), Step("ben", "join")
+    script = Script(LIVE_STREAM, (away,))
+    late = imagined(script, late={"ben": 0.6 * ENOUGH})
+    assert list(differences(script, imagined(script), late)) == []
 
 
 def test_that_they_hear_of_it_is_compared() -> None:

@@ -97,12 +97,6 @@ STREAMS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], object]]]]] 
 IN_PIECES: Final = frozenset(("there", "viewer_count"))
 """What LiveKit tells in pieces as it likes (docs/livekit.md, "News of the silent")."""
 
-AT_A_JOIN: Final = IN_PIECES | {"stage"}
-"""What is told in pieces when somebody comes: the newcomer reads the stage in the room's metadata,
-and a host is on it from when the engine hears of the join. Whichever of these is first, so that the
-old stage is told and then the new one, or the new one alone, it is the engine's word each time and
-leads to the same stage."""
-
 NOTHING: Final = object()
 
 
@@ -126,7 +120,6 @@ class Watch:
         self._before: dict[tuple[str, str], object] = {}
         self._calls: dict[str, int] = {}
         self._numbers = count(1)
-        self._in_pieces = IN_PIECES
         self._held: set[tuple[str, str]] = set()
         self._due: set[tuple[str, str]] = set()
         self.only_ends = False
@@ -166,11 +159,17 @@ class Watch:
             session.invitation_answers.subscribe(answered)
 
     def begin(self, who: str, verb: str) -> None:
-        """Somebody is about to do something."""
-        is_join = verb == "join"
-        self._in_pieces = AT_A_JOIN if is_join else IN_PIECES
-        self._due = self._held & {(who, "banned")} if is_join else set()
-        self._held -= self._due
+        """Somebody is about to do something.
+
+        Who joins is told the stage in one step or in two: they read it in the room's metadata, and
+        a host is on it from when the engine has heard of the join. Whichever is first, so that the
+        stage without them is told before that with them or not at all, each is the engine's word,
+        and leads to the same stage.
+        """
+        self._due = set()
+        if verb == "join":
+            self._due = {(who, "stage"), *(self._held & {(who, "banned")})}
+            self._held -= self._due
 
     def kicked(self, who: str) -> None:
         """Hold back whether somebody who was kicked is banned, until they are about to join.
@@ -200,7 +199,7 @@ class Watch:
         }
 
     def _is_in_pieces(self, key: tuple[str, str]) -> bool:
-        return self.only_ends or key[1] in self._in_pieces or key in self._due
+        return self.only_ends or key[1] in IN_PIECES or key in self._due
 
     def _note_from(self, stream: Any, key: tuple[str, str], read: Callable[[Any], object]) -> None:
         stream.subscribe(lambda value: self._note(key, read(value)))
