@@ -19,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
-# Half of the time of tests is waiting for a media server and its client.
+# Half of the time of tests is waiting for a media server and its client; of some, all of it.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 JOBS ?= $(shell expr 2 '*' $(CORES))
 ARGS ?=
@@ -33,7 +33,7 @@ MORE = $(shell expr 1 + $(CORES))
 LONG = $(BIN)/python -m pytest -n $(MORE) --dist worksteal -m long
 WAITS := realtime(waits=True)
 ALONE = $(BIN)/python -m pytest -m 'realtime and not $(WAITS)'
-WAITING = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '$(WAITS)'
+WAITING = $(BIN)/python -m pytest -n $(shell expr 2 '*' $(JOBS)) --dist worksteal -m '$(WAITS)'
 # Unless ARGS names some, only files that have any are collected: all of them is 6 s of each worker.
 MARKED = $(if $(filter tests/%,$(ARGS)),,$$(grep -rlF --include='test_*.py' 'mark.$(1)' tests))
 OTHER_END := $(abspath $(VENV))/livekit
@@ -89,8 +89,8 @@ test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 # On one of the two media servers, since what differs is on this side of the wire. What cannot be
 # there is in tests/e2e/apart.py. The contracts of ports in a process are among the long tests.
 test-process test-process-waiting test-process-realtime: export UTD_RX_MEDIA = process
-# A cache of its own, as one of them runs beside others.
-APART = -o cache_dir=.pytest_cache/apart $(ARGS) tests/e2e
+# A cache of its own, as these may run beside others.
+APART = -o cache_dir=.pytest_cache/$@ $(ARGS) tests/e2e
 test-process: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(MORE) --dist worksteal -m 'not realtime and not livekit' $(APART) tests/differential
 test-process-waiting: $(VENV)/.dev
@@ -98,11 +98,13 @@ test-process-waiting: $(VENV)/.dev
 test-process-realtime: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'realtime and not $(WAITS) and not livekit' $(APART)
 
-# Whatever meets no media server; `make test VENV=.venv/newest PYTHON=…` is everything.
+# Whatever meets no media server, and so waits for nobody; `make test VENV=.venv/newest PYTHON=…` is
+# everything. It may run beside others, likewise.
 test-newest:
 	@$(NEWEST) --version
 	@$(MAKE) --no-print-directory test VENV=$(VENV)/newest PYTHON=$(NEWEST) \
-		ARGS="-m 'not realtime and not long and not embedded and not livekit' $(ARGS)"
+		JOBS=$(if $(filter command,$(firstword $(origin JOBS))),$(JOBS),$(CORES)) \
+		ARGS="-m 'not realtime and not long and not embedded and not livekit' -o cache_dir=.pytest_cache/newest $(ARGS)"
 
 # Its path; nothing where .venv has that one.
 newest:
