@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.house import PATIENCE
 from tests.e2e.shows import CAMERA, MICROPHONE, Show, on_stage, sees, values, viewing
 from tests.e2e.test_audio_room import refused
-from tests.support.processes import asleep
+from tests.support.processes import asleep, descendants, kill_all
 from utd_rx import UTDErrorCode, UTDLiveStreamSession
 
 GRACE: Final = 60.0
@@ -107,7 +107,8 @@ async def test_a_host_that_freezes_may_come_back_and_one_that_is_killed_may_not(
         with viewing(of_fred, "fred") as fred, viewing(of_dora, "dora") as dora:
             await asyncio.gather(fred.frames(), dora.frames())
             with asleep(freezes.pid):
-                dies.kill()
+                # Her media process would say goodbye for her, and her minute begin at once.
+                kill_all([*descendants(dies.pid), dies.pid])
                 await show.knows("vera", room="fred", patience=NOTICED)
                 await show.knows("wes", room="dora", patience=NOTICED)
                 show.clock.skip(GRACE - 10)
