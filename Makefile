@@ -3,7 +3,7 @@
 # MINUTES=… SEED=… (fuzz), PYTHON=… (3.11 or newer), NEWEST=… (the Python of `make test-newest`).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-waiting test-realtime test-newest newest test-livekit-range test-process fuzz check docs page-client livekit-server go-client clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-waiting test-realtime test-newest newest test-livekit-range test-process test-process-waiting test-process-realtime fuzz check docs page-client livekit-server go-client clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -19,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
-# Half of the time of tests is waiting for a media server and its client.
+# Half of the time of tests is waiting for a media server and its client; of some, all of it.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 JOBS ?= $(shell expr 2 '*' $(CORES))
 ARGS ?=
@@ -31,8 +31,11 @@ SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime an
 # They compute more, and wait for less.
 MORE = $(shell expr 1 + $(CORES))
 LONG = $(BIN)/python -m pytest -n $(MORE) --dist worksteal -m long
-ALONE = $(BIN)/python -m pytest -m 'realtime and not realtime(waits=True)'
-WAITING = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'realtime(waits=True)'
+WAITS := realtime(waits=True)
+ALONE = $(BIN)/python -m pytest -m 'realtime and not $(WAITS)'
+WAITING = $(BIN)/python -m pytest -n $(shell expr 2 '*' $(JOBS)) --dist worksteal -m '$(WAITS)'
+# Unless ARGS names some, only files that have any are collected: all of them is 6 s of each worker.
+MARKED = $(if $(filter tests/%,$(ARGS)),,$$(grep -rlF --include='test_*.py' 'mark.$(1)' tests))
 OTHER_END := $(abspath $(VENV))/livekit
 LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.version("livekit"))'
 
@@ -47,7 +50,8 @@ help:
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
 	@echo 'make test-waiting        of those bound to real time, what waits for other programs: many at a time'
 	@echo 'make test-newest         what depends on Python alone, on the newest Python of this machine; NEWEST=…'
-	@echo 'make test-process        sessions and plays that meet a media server, with every room in a process of its own'
+	@echo 'make test-process        sessions and plays that meet a media server, with every room in a process of its own;'
+	@echo '                         test-process-waiting and test-process-realtime, those bound to real time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make fuzz MINUTES=10     lies of engines, media servers and participants, beside two whose sound is measured; SEED=…'
 	@echo 'make check               format, lint, types, import layers, types of the examples of the docs'
@@ -74,27 +78,33 @@ test: $(VENV)/.dev
 	$(SHARED) $(ARGS)
 
 test-long: $(VENV)/.dev
-	$(LONG) $(ARGS)
+	$(LONG) $(ARGS) $(call MARKED,long)
 
-# Only files that have some are collected: that takes a core more than the tests.
 test-waiting: $(VENV)/.dev
-	$(WAITING) $(ARGS) $$(grep -rlF --include='test_*.py' 'realtime(waits=True' tests)
+	$(WAITING) $(ARGS) $(call MARKED,$(WAITS))
 
 test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
-	$(ALONE) $(ARGS)
+	$(ALONE) $(ARGS) $(call MARKED,realtime)
 
-# On one of the two media servers, since what differs is on this side of the wire. The contracts of
-# ports in a process are among the long tests.
-test-process: export UTD_RX_MEDIA = process
+# On one of the two media servers, since what differs is on this side of the wire. What cannot be
+# there is in tests/e2e/apart.py. The contracts of ports in a process are among the long tests.
+test-process test-process-waiting test-process-realtime: export UTD_RX_MEDIA = process
+# A cache of its own, as these may run beside others.
+APART = -o cache_dir=.pytest_cache/$@ $(ARGS) tests/e2e
 test-process: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(MORE) --dist worksteal -m 'not realtime and not long and not livekit' $(ARGS) \
-		tests/e2e tests/differential
+	$(BIN)/python -m pytest -n $(MORE) --dist worksteal -m 'not realtime and not livekit' $(APART) tests/differential
+test-process-waiting: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '$(WAITS) and not livekit' $(APART)
+test-process-realtime: $(VENV)/.dev
+	$(BIN)/python -m pytest -m 'realtime and not $(WAITS) and not livekit' $(APART)
 
-# Whatever meets no media server; `make test VENV=.venv/newest PYTHON=…` is everything.
+# Whatever meets no media server, and so waits for nobody; `make test VENV=.venv/newest PYTHON=…` is
+# everything. It may run beside others, likewise.
 test-newest:
 	@$(NEWEST) --version
 	@$(MAKE) --no-print-directory test VENV=$(VENV)/newest PYTHON=$(NEWEST) \
-		ARGS="-m 'not realtime and not long and not embedded and not livekit' $(ARGS)"
+		JOBS=$(if $(filter command,$(firstword $(origin JOBS))),$(JOBS),$(CORES)) \
+		ARGS="-m 'not realtime and not long and not embedded and not livekit' -o cache_dir=.pytest_cache/newest $(ARGS)"
 
 # Its path; nothing where .venv has that one.
 newest:

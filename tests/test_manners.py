@@ -132,6 +132,19 @@ def test_nothing_waits_for_the_time_to_pass(modules: dict[str, ast.Module]) -> N
     assert waiting == []
 
 
+def test_a_mark_is_in_the_file_of_its_tests(modules: dict[str, ast.Module]) -> None:
+    """`make` collects the files that have one."""
+    found = {
+        path: node.attr
+        for path, module in modules.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pytest.mark"
+        if node.attr in ("long", "realtime")
+    }
+    assert {"long", "realtime"} == set(found.values())
+    assert [path for path in found if not path.rpartition("/")[2].startswith("test_")] == []
+
+
 def test_few_tests_look_inside(modules: dict[str, ast.Module]) -> None:
     found = [
         f"{path}:{node.lineno} {ast.unparse(node)}"

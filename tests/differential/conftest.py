@@ -6,7 +6,15 @@ from typing import Final
 
 import pytest
 
+from tests.support.living import none_here
+
 ONCE: Final = "differed once"
+
+
+@pytest.fixture(autouse=True)
+def rooms_that_live_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, in a run for that."""
+    none_here(monkeypatch)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -99,7 +99,11 @@ class Player:
         """Play an act; stops where it has gone another way."""
         for step in self.script.acts[number]:
             if not self.has_differed:
-                await self._settle(await self._do(step))
+                self._watch.begin(step.who, step.verb)
+                answer = await self._do(step)
+                if step.verb == "kick" and not isinstance(answer, tuple):  # a refusal
+                    self._watch.kicked(step.args[0])
+                await self._settle(answer)
 
     async def pause(self) -> None:
         """See what came of the time that has passed."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from attrs import frozen
 
-from tests.differential.playing import Player
+from tests.differential.playing import PATIENCE, Player
 from tests.differential.scripts import Script
 from tests.differential.watching import Moment
 from tests.e2e.phones import SkippingClock
@@ -63,15 +63,46 @@ class RealSide:
         """Return a client of it."""
         return UTDStreamClient(**self._engine.credentials, clock=AheadClock(self.clock))
 
+    async def skip(self, seconds: float) -> None:
+        """Let so much time pass, once the engine has heard who is there: it counts all others as
+        away, and gives them up by then."""
+        with suppress(TimeoutError):  # which shows in what comes of it
+            async with asyncio.timeout(PATIENCE):
+                while not await self._has_heard():
+                    pass
+        self.clock.skip(seconds)
 
-def imagined(script: Script, *, ring_timeout: float = 30.0) -> tuple[Moment, ...]:
-    """Return what comes of a script where everything is made up."""
+    async def _has_heard(self) -> bool:
+        core = self._engine.core
+        known = {name: set(room.sessions) for name, room in core.rooms.all().items()}
+        for call in core.calls.calls():
+            known[call.id] = {one.identity for one in call.parties if one.sid is not None}
+        for room in await core.media.list_rooms():
+            listed = await core.media.list_participants(room.name)
+            there = {who.identity for who in listed if who.state == "active"}
+            if known.get(core.rooms.engine_name(room.name) or "", there) != there:
+                return False
+        return True
+
+
+def imagined(
+    script: Script, *, ring_timeout: float = 30.0, late: Mapping[str, float] | None = None
+) -> tuple[Moment, ...]:
+    """Return what comes of a script where everything is made up.
+
+    Args:
+        script: What is done.
+        ring_timeout: Seconds for which a call rings.
+        late: Seconds by which all reaches somebody later, and them others, from the first act on.
+    """
 
     async def play() -> tuple[Moment, ...]:
         async with FakeWorld.on_loop(ring_timeout=ring_timeout) as world:
             player = Player(script, world.client, "room", quiet=lambda: world.advance(ENOUGH))
             try:
                 await player.open()
+                for who, seconds in (late or {}).items():
+                    world.network.delay(who, seconds)
                 for number in range(len(script.acts)):
                     if number:
                         await world.advance(script.play.gap)
@@ -105,7 +136,7 @@ async def played(
         for number in range(max(len(script.acts) for script in scripts)):
             playing = [player for player in players if number < len(player.script.acts)]
             if number:
-                side.clock.skip(scripts[0].play.gap)
+                await side.skip(scripts[0].play.gap)
                 await asyncio.gather(*(player.pause() for player in playing))
             await asyncio.gather(*(player.act(number) for player in playing))
     finally:

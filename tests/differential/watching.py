@@ -120,6 +120,8 @@ class Watch:
         self._before: dict[tuple[str, str], object] = {}
         self._calls: dict[str, int] = {}
         self._numbers = count(1)
+        self._held: set[tuple[str, str]] = set()
+        self._due: set[tuple[str, str]] = set()
         self.only_ends = False
 
     def follow(self, who: str, client: Any, session: Any) -> None:
@@ -156,23 +158,48 @@ class Watch:
 
             session.invitation_answers.subscribe(answered)
 
+    def begin(self, who: str, verb: str) -> None:
+        """Somebody is about to do something.
+
+        Who joins is told the stage in one step or in two: they read it in the room's metadata, and
+        a host is on it from when the engine has heard of the join. Whichever is first, so that the
+        stage without them is told before that with them or not at all, each is the engine's word,
+        and leads to the same stage.
+        """
+        self._due = set()
+        if verb == "join":
+            self._due = {(who, "stage"), *(self._held & {(who, "banned")})}
+            self._held -= self._due
+
+    def kicked(self, who: str) -> None:
+        """Hold back whether somebody who was kicked is banned, until they are about to join.
+
+        A session that was removed asks the engine whether it is banned. Where that comes true next,
+        the answer is of before or of after: they hear of it now, or when they are refused at the
+        door. It is the same ban, and leads to the same.
+        """
+        self._held.add((who, "banned"))
+
     def take(self, answer: object) -> Moment:
         """Return what was told since the last time."""
         moment = Moment(answer, self.told)
-        self._told, self._before = {}, dict(self._last)
+        before = {key: self._before.get(key, NOTHING) for key in self._held}
+        self._told = {key: values for key, values in self._told.items() if key in self._held}
+        self._before = {**self._last, **before}
         return moment
 
     @property
     def told(self) -> Told:
         """What was told since the last `take`; of what comes in any pieces, where it led."""
         return {
-            key: tuple(values[-1:] if self._in_pieces(key) else values)
+            key: tuple(values[-1:] if self._is_in_pieces(key) else values)
             for key, values in self._told.items()
-            if not self._in_pieces(key) or values[-1] != self._before.get(key, NOTHING)
+            if key not in self._held
+            if not self._is_in_pieces(key) or values[-1] != self._before.get(key, NOTHING)
         }
 
-    def _in_pieces(self, key: tuple[str, str]) -> bool:
-        return self.only_ends or key[1] in IN_PIECES
+    def _is_in_pieces(self, key: tuple[str, str]) -> bool:
+        return self.only_ends or key[1] in IN_PIECES or key in self._due
 
     def _note_from(self, stream: Any, key: tuple[str, str], read: Callable[[Any], object]) -> None:
         stream.subscribe(lambda value: self._note(key, read(value)))

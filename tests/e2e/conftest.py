@@ -7,12 +7,25 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.e2e.apart import leave_out
 from tests.e2e.house import House
 from tests.e2e.phones import Exchange, SkippingClock
 from tests.e2e.runs import Runs
 from tests.e2e.shows import Show
+from tests.support.living import is_apart, none_here
 from tests.support.sfu import SfuKind
 from utd_rx.engine import EngineOptions, LocalEngine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if is_apart():
+        leave_out(items)
+
+
+@pytest.fixture(autouse=True)
+def rooms_that_live_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, in a run for that."""
+    none_here(monkeypatch)
 
 
 @pytest.fixture

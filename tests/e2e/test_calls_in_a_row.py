@@ -13,6 +13,7 @@ from attrs import frozen
 
 from tests.e2e.house import PATIENCE
 from tests.e2e.phones import Exchange, agreed, hears
+from tests.support.living import is_apart, pids, there
 from utd_rx import UTDCallEndReason, UTDCallStatus
 
 WARM_UP: Final = 10
@@ -26,9 +27,18 @@ MAX_BLOCKS: Final = 200
 """Of Python's memory for each call, which the engine remembers for an hour."""
 
 
+class Heap:
+    """Of the process that it is in."""
+
+    async def count(self) -> tuple[int, int]:
+        """Return its loop's tasks, and the blocks of Python's memory."""
+        gc.collect()
+        return len(asyncio.all_tasks()), sys.getallocatedblocks()
+
+
 @frozen
 class Figures:
-    """What the process is using."""
+    """What the process is using, and that of the rooms, where they have one."""
 
     tasks: int
     threads: int
@@ -37,17 +47,21 @@ class Figures:
     blocks: int
 
     @classmethod
-    def take(cls) -> Figures:
-        gc.collect()
-        process = Path("/proc/self")
-        status = (process / "status").read_text(encoding="ascii").splitlines()
-        [resident] = [line.split()[1] for line in status if line.startswith("VmRSS")]
+    async def take(cls) -> Figures:
+        heap = Heap()
+        heaps = [await heap.count()]
+        if is_apart():
+            far = await there(Heap)
+            heaps.append(await far.count())
+        processes = [Path(f"/proc/{pid}") for pid in pids()]
+        told = [(one / "status").read_text(encoding="ascii").splitlines() for one in processes]
+        resident = [int(line.split()[1]) for status in told for line in status if "VmRSS" in line]
         return cls(
-            len(asyncio.all_tasks()),
-            len(list((process / "task").iterdir())),
-            len(list((process / "fd").iterdir())),
-            round(int(resident) / 1024, 1),
-            sys.getallocatedblocks(),
+            sum(tasks for tasks, _ in heaps),
+            sum(len(list((one / "task").iterdir())) for one in processes),
+            sum(len(list((one / "fd").iterdir())) for one in processes),
+            round(sum(resident) / 1024, 1),
+            sum(blocks for _, blocks in heaps),
         )
 
     def is_within(self, other: Figures) -> bool:
@@ -82,15 +96,15 @@ async def test_fifty_calls_in_a_row_leave_nothing_behind(exchange: Exchange) -> 
     for number in range(WARM_UP):
         await call(number)
     await exchange.empty()
-    before = Figures.take()
+    before = await Figures.take()
     for number in range(CALLS):
         await call(number)
     await exchange.empty()
-    after = Figures.take()
+    after = await Figures.take()
     async with asyncio.timeout(PATIENCE):
         while not after.is_within(before):  # WebRTC closes its sockets a little later
             await asyncio.sleep(0.05)
-            after = Figures.take()
+            after = await Figures.take()
     print(f"{CALLS} calls: {before} -> {after}")
     assert after.mebibytes - before.mebibytes < CALLS * MAX_MEBIBYTES
     assert after.blocks - before.blocks < CALLS * MAX_BLOCKS

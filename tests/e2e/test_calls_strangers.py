@@ -15,8 +15,8 @@ from utd_rx import (
     UTDCallEndReason,
     UTDCallStatus,
     UTDErrorCode,
-    UTDRoom,
 )
+from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.events import Disconnected, RoomEvent
 
 
@@ -58,7 +58,7 @@ async def test_a_token_of_ones_own_does_not_lead_into_a_call(
 ) -> None:
     anna, ben = await exchange.phone("anna"), await exchange.phone("ben")
     call = await anna.session.start("ben")
-    room = UTDRoom()
+    room = PlacedRooms().make()
     removed: asyncio.Future[Disconnected] = asyncio.get_running_loop().create_future()
 
     def hear(events: tuple[RoomEvent, ...]) -> None:

@@ -9,14 +9,19 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import pytest
 from aiohttp import web
 from livekit import api
 
 from tests.e2e.house import PATIENCE, House
+from tests.support.living import is_apart, there
 from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamClient, UTDStreamException
 from utd_rx.rtc import connector
+
+TIMEOUTS: Final = ("CONNECT_TIMEOUT", "LEFTOVER_TIMEOUT")
+SOON: Final = 0.3
 
 
 def closed_port() -> int:
@@ -129,9 +134,17 @@ async def test_joins_cancelled_at_many_points_leave_no_ghost(house: House) -> No
                     break
 
 
+class Impatience:
+    """In a media process, which ends with its test."""
+
+    async def begin(self) -> None:
+        for name in TIMEOUTS:
+            setattr(connector, name, SOON)
+
+
 async def test_an_sfu_that_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connector, "CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr(connector, "LEFTOVER_TIMEOUT", 0.3)
+    for name in TIMEOUTS:
+        monkeypatch.setattr(connector, name, SOON)
     hanging: list[asyncio.StreamWriter] = []
 
     async def stay_silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,6 +154,9 @@ async def test_an_sfu_that_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None
     port = server.sockets[0].getsockname()[1]
     reply = web.json_response({"token": "t", "url": f"ws://127.0.0.1:{port}", "user_token": "u"})
     async with engine_that_answers(reply) as client:
+        if is_apart():
+            impatience = await there(Impatience)
+            await impatience.begin()
         error = await failure_of(client)
     assert error.code is UTDErrorCode.TIMEOUT
     # LiveKit goes on by itself until it is refused; then nothing of the join is left.

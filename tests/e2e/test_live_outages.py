@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ import pytest
 from tests.e2e.house import PATIENCE
 from tests.e2e.shows import CAMERA, MICROPHONE, Show, on_stage, sees, values, viewing
 from tests.e2e.test_audio_room import refused
+from tests.support.processes import asleep, descendants, kill_all
 from utd_rx import UTDErrorCode, UTDLiveStreamSession
 
 GRACE: Final = 60.0
@@ -106,12 +106,12 @@ async def test_a_host_that_freezes_may_come_back_and_one_that_is_killed_may_not(
         of_dora = await show.attend("wes", room="dora")
         with viewing(of_fred, "fred") as fred, viewing(of_dora, "dora") as dora:
             await asyncio.gather(fred.frames(), dora.frames())
-            freezes.send_signal(signal.SIGSTOP)
-            dies.kill()
-            await show.knows("vera", room="fred", patience=NOTICED)
-            await show.knows("wes", room="dora", patience=NOTICED)
-            show.clock.skip(GRACE - 10)
-            freezes.send_signal(signal.SIGCONT)
+            with asleep(freezes.pid):
+                # Her media process would say goodbye for her, and her minute begin at once.
+                kill_all([*descendants(dies.pid), dies.pid])
+                await show.knows("vera", room="fred", patience=NOTICED)
+                await show.knows("wes", room="dora", patience=NOTICED)
+                show.clock.skip(GRACE - 10)
             await show.knows("fred", "vera", room="fred")
             await fred.frames()
             assert not of_dora.live_ended.value

@@ -28,11 +28,12 @@ from utd_rx import (
     UTDStreamException,
 )
 from utd_rx.engine import EngineOptions, LocalEngine, media_facts
+from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.events import DataReceived, Disconnected, Reconnecting, RoomSnapshot
 from utd_rx.models.seats import UTDSeatMode
+from utd_rx.ports.room import RoomPort
 from utd_rx.protocol import bans, chat, connection
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.rtc.room import UTDRoom
 
 FORGED: dict[str, dict[str, object]] = {
     "_seat_update": {"count": 1, "mode": "free", "rev": 99, "seats": []},
@@ -216,21 +217,22 @@ async def test_a_chat_message_counts_once_and_is_its_senders(house: House) -> No
     ]
 
 
-class Detour(UTDRoom):
+def detoured(url: str) -> RoomPort:
     """A room whose first connection goes over `url` instead of the SFU's own."""
+    room = PlacedRooms().make()
+    connect = room.connect
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._detour: str | None = url
+    async def detour(_: str, token: str, **options: Any) -> RoomSnapshot:
+        room.connect = connect  # type: ignore[method-assign]
+        return await connect(url, token, **options)
 
-    async def connect(self, url: str, token: str, **options: Any) -> RoomSnapshot:
-        detour, self._detour = self._detour, None
-        return await super().connect(detour or url, token, **options)
+    room.connect = detour  # type: ignore[assignment, method-assign]
+    return room
 
 
 async def through(house: House, identity: str, url: str) -> UTDAudioRoomSession:
     """Join over `url`, with a seat and a microphone that is on."""
-    client = await house.client(make_room=lambda: Detour(url))
+    client = await house.client(make_room=lambda: detoured(url))
     session = await house.enter(await client.join_audio_room(identity, "lobby"))
     await session.take_seat(1)
     return session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from livekit import rtc
 
 from tests.e2e.house import PATIENCE, House
+from tests.support.processes import asleep
 from utd_rx import UTDConnectionState
 from utd_rx.errors import ConflictReason
 
@@ -67,10 +67,9 @@ async def test_a_machine_that_slept_through_the_later_join_ends_and_says_so(hous
     try:
         async with asyncio.timeout(PATIENCE):
             assert await laptop.stdout.readline() == b"connected\n"
-        laptop.send_signal(signal.SIGSTOP)
-        phone = await house.join("sara")
-        await asyncio.sleep(35)  # longer than the ping time-outs of either side
-        laptop.send_signal(signal.SIGCONT)
+        with asleep(laptop.pid):
+            phone = await house.join("sara")
+            await asyncio.sleep(35)  # longer than the ping time-outs of either side
         async with asyncio.timeout(90):
             assert await laptop.stdout.readline() == b"ended REPLACED\n"
         await phone.connected.until(True, timeout=PATIENCE)

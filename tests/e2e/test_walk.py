@@ -10,7 +10,6 @@ from types import FrameType
 
 from tests.e2e.house import PATIENCE, House
 from utd_rx.models.seats import UTDSeatGrid
-from utd_rx.rtc.room import UTDRoom
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 HERE = "utd_rx/"
@@ -48,10 +47,7 @@ def watching(walks: dict[str, tuple[str, ...]]) -> Callable[[FrameType, str, obj
 
 
 async def test_the_walk_of_a_seat_is_as_the_page_says(house: House) -> None:
-    client = await house.client(make_room=UTDRoom)  # here, whatever holds for the others
-    session = await house.enter(
-        await client.join_audio_room("me", "lobby", as_host=True, seat_count=4)
-    )
+    session = await house.join("me", as_host=True, seat_count=4)
     walks = dict[str, tuple[str, ...]]()
 
     def show(grid: UTDSeatGrid) -> None:

@@ -1,4 +1,4 @@
-"""LiveKit's own room under a session, for what only that can do or see."""
+"""Where the rooms of a run of tests live: here, or in a media process of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 from typing import Any, Final
 
 import pytest
-from livekit import rtc
 
-from utd_rx.sessions.media_session import MediaSession
+from utd_rx.media.house import house
+from utd_rx.media.near import Near
+from utd_rx.rtc.room import UTDRoom
 
 VARIABLE: Final = "UTD_RX_MEDIA"
 """Says where rooms live in a run of tests: `process` for all of them, by default in the tests'."""
@@ -19,10 +20,23 @@ def is_apart() -> bool:
     return os.environ.get(VARIABLE) == "process"
 
 
-def raw_room(session: MediaSession[Any]) -> rtc.Room:
-    """Return the room; where it lives in a process of its own the test is skipped."""
+async def there(shape: type) -> Any:
+    """Return a `shape` of the media process of this loop, whose coroutine methods run there."""
+    process = await house().succession.host()
+    return process.port(Near, shape, f"{shape.__module__}:{shape.__name__}")
+
+
+def pids() -> list[int]:
+    """The process of this test, and that of its rooms where they have one."""
+    process = house().succession.current
+    return [os.getpid()] if process is None else [os.getpid(), process.pid]
+
+
+def none_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rooms are to live apart, let one that is joined here all the same fail its test."""
+
+    async def connect(*_: object, **__: object) -> None:
+        raise AssertionError(f"a room lives here though {VARIABLE}={os.environ[VARIABLE]}")
+
     if is_apart():
-        pytest.skip("LiveKit's own room lives in the media process")
-    room = getattr(session.room, "room", None)
-    assert isinstance(room, rtc.Room)
-    return room
+        monkeypatch.setattr(UTDRoom, "connect", connect)

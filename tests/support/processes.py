@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -37,6 +37,21 @@ async def until_ended(pids: Iterable[int], within: float) -> None:
     async with asyncio.timeout(within):
         while left := {pid for pid in left if is_running(pid)}:  # noqa: ASYNC110 - the kernel tells parents only
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def asleep(pid: int) -> Iterator[None]:
+    """Stop a program and whatever is below it until the end of the block, as does a machine that
+    sleeps: a media process would go on without its app."""
+    pids = (pid, *descendants(pid))
+    try:
+        for one in pids:
+            os.kill(one, signal.SIGSTOP)
+        yield
+    finally:
+        for one in pids:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGCONT)
 
 
 def kill_all(pids: Iterable[int]) -> None:

@@ -8,9 +8,7 @@ from typing import Any
 from livekit import rtc
 from livekit.rtc import SimulateScenarioKind
 
-from tests.support.living import is_apart, raw_room
-from utd_rx.media.house import house
-from utd_rx.media.near import Near
+from tests.support.living import is_apart, there
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.media_session import MediaSession
 
@@ -29,13 +27,14 @@ class Simulator:
 async def simulate(session: MediaSession[Any], scenario: SimulateScenarioKind.ValueType) -> None:
     """Have the session's connection go through a scenario."""
     if not is_apart():
-        await raw_room(session).simulate_scenario(scenario)
+        room = getattr(session.room, "room", None)
+        assert isinstance(room, rtc.Room)
+        await room.simulate_scenario(scenario)
         return
-    process = await house().succession.host()
-    there: Any = process.port(Near, Simulator, f"{__name__}:Simulator")
     local = session.local_participant
     assert local is not None
-    await there.simulate(local.identity, int(scenario))
+    simulator = await there(Simulator)
+    await simulator.simulate(local.identity, int(scenario))
 
 
 def _is(room: rtc.Room, identity: str) -> bool:
