@@ -79,7 +79,6 @@ def test_one_voice_to_which_nothing_is_done_is_the_mix(monkeypatch: pytest.Monke
         lambda mixer, voice: setattr(mixer, "is_muted", True),
         lambda mixer, voice: setattr(voice, "gain", 0.5),
         lambda mixer, voice: mixer.add("somebody else"),
-        lambda mixer, voice: setattr(mixer._limiter, "gain", 0.5),
         lambda mixer, voice: voice.close(),
     ],
 )
@@ -95,6 +94,20 @@ def test_whatever_is_to_be_done_is_done_to_one_voice(
     change(mixer, voice)
     mixer.pull(480)
     assert pushed
+
+
+def test_a_limiter_that_gives_way_is_not_left_for_one_voice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mixer = Mixer(FORMAT)
+    voice, loud = alone(mixer), mixer.add("loud", MAX_GAIN)
+    feed(voice, 1_000)
+    feed(loud, 20_000)
+    mixer.pull(480)
+    loud.close()
+    heard = [int(mixer.pull(240)[-1, 0]) for _ in range(4)]
+    assert heard == sorted(heard)
+    assert heard[1] < 1_000
 
 
 def test_too_loud_a_sum_is_limited_and_does_not_wrap_around() -> None:

@@ -10,6 +10,8 @@ from ctypes import CFUNCTYPE, POINTER, c_size_t, c_uint8, string_at
 
 import pytest
 from livekit import rtc
+from livekit.rtc import _ffi_client
+from livekit.rtc._ffi_client import ffi_cb_fnc
 from livekit.rtc._proto import ffi_pb2
 
 from tests.rtc.bench import Frames, tone_frame
@@ -85,20 +87,27 @@ def test_lines_that_livekit_throws_away_are_not_shown_to_it(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    native, taken = native_frames.Native(), list[bytes]()
-    usual = CFUNCTYPE(None, POINTER(c_uint8), c_size_t)(
-        lambda data, size: taken.append(string_at(data, size))
-    )
-    monkeypatch.setattr(native._private, "ffi_event_callback", usual)
-    monkeypatch.setattr(native, "_initialize", lambda callback: None)
-    native.take_over(lambda kind, event: True)
-    [callback] = native._callbacks
+    taken: list[bytes] = []
+    addresses: list[int] = []
+    kind = CFUNCTYPE(None, POINTER(c_uint8), c_size_t)
+    usual = kind(lambda data, size: taken.append(string_at(data, size)))
+
+    def callback_at(address: int) -> object:
+        addresses.append(address)
+        return ffi_cb_fnc(address)
+
+    monkeypatch.setattr(_ffi_client, "ffi_event_callback", usual)
+    monkeypatch.setattr(_ffi_client, "ffi_cb_fnc", callback_at)
     event = ffi_pb2.FfiEvent()
     event.logs.records.add(level=level, target="x", message="a line")
     words = event.SerializeToString()
-    with caplog.at_level(shown, "livekit"):
-        callback(native._ffi.from_buffer("uint8_t[]", words), len(words))
-    assert taken == [words] * is_written
+    try:
+        native_frames.Native().take_over(lambda kind, event: True)
+        with caplog.at_level(shown, "livekit"):
+            kind(addresses[-1])((c_uint8 * len(words)).from_buffer_copy(words), len(words))
+    finally:
+        native_frames.native().take_over(streams.exchange().hear)
+    assert taken.count(words) == is_written
 
 
 async def test_at_the_end_livekit_has_its_callback_back(passed_on: list[str]) -> None:

@@ -25,9 +25,9 @@ from utd_rx.ports.audio import Flush, Order, SetMuted, SetVolume, SpeakerSetting
 FRAME: Final = 1 / FRAMES_PER_SECOND
 
 SLIP: Final = 0.0025
-"""Seconds of room that a voice has for a slip before there was one (`jitter`): half of what is asked
-for at once, which is 5 ms for short blocks, as they come in pairs. Blocks of a frame slip by more,
-but never where no clock is off, and the room for it comes when it is needed."""
+"""Seconds of room that a voice has for a slip before there was one (`jitter`): half of what is
+asked for at once, which is 5 ms for short blocks, as they come in pairs. Blocks of a frame slip by
+more, but never where no clock is off, and the room for it comes when it is needed."""
 
 
 class Tap:
