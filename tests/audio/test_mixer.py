@@ -88,7 +88,12 @@ def test_whatever_is_to_be_done_is_done_to_one_voice(
     mixer, pushed, push = Mixer(FORMAT), list[Any](), Limiter.push
     voice = alone(mixer)
     feed(voice, 1_000)
-    monkeypatch.setattr(Limiter, "push", lambda self, mix: pushed.append(mix) or push(self, mix))
+
+    def watched(self: Limiter, mix: Any) -> Samples:
+        pushed.append(mix)
+        return push(self, mix)
+
+    monkeypatch.setattr(Limiter, "push", watched)
     mixer.pull(480)
     assert not pushed
     change(mixer, voice)
