@@ -8,7 +8,6 @@ counted, so it never becomes delay.
 from __future__ import annotations
 
 import time
-from threading import get_ident
 from typing import Any, Final
 
 import numpy as np
@@ -37,8 +36,6 @@ class CaptureConnection(DeviceConnection):
     def _prepare(self) -> None:
         self.heard_at = time.monotonic()  # when the last block came
         self._frame = self.format.sample_rate // FRAMES_PER_SECOND
-        self._asking = 0  # the thread of the callback that has work done
-        self._at_hand: Samples | None = None
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""
@@ -48,9 +45,7 @@ class CaptureConnection(DeviceConnection):
         self.heard_at = time.monotonic()
         self.beats += 1
         if not ring.depth:
-            self._asking, self._at_hand = get_ident(), block
-            self.wake()
-            self._asking, block, self._at_hand = 0, self._at_hand, None
+            block = self._have_work_done(block)
         if block is not None:  # nobody could take it at once
             ring.write(block)
             if ring.depth >= self._frame:
@@ -59,7 +54,7 @@ class CaptureConnection(DeviceConnection):
     def take(self) -> Samples:
         """Return what was heard, a copy; whoever cuts."""
         block = self._at_hand
-        if block is not None and self._asking == get_ident():
+        if block is not None and self._is_at_once:
             self._at_hand = None
             return block.copy()
         waiting = np.empty((self.ring.depth, self.format.channels), np.int16)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from utd_rx.audio import devices, portaudio
 from utd_rx.audio.convert import DeviceFormat
 from utd_rx.audio.ring import Ring
-from utd_rx.models.audio import AudioFormat
+from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
 
 
@@ -22,6 +23,10 @@ class DeviceConnection:
 
     direction: ClassVar[AudioDirection]
     ring_seconds: ClassVar[float]
+
+    _at_hand: Samples | None = None
+    """A block that goes past the ring: between a callback and the work that it has done itself."""
+    _asking = 0  # the thread of that callback
 
     def __init__(
         self,
@@ -68,6 +73,19 @@ class DeviceConnection:
     def _prepare(self) -> None:
         """Get ready for the first callback."""
         raise NotImplementedError
+
+    def _have_work_done(self, block: Samples | None = None) -> Samples | None:
+        """Have it done at once, with a block at hand, or else later; return what is at hand then.
+        The callback's, of which another thread sees nothing."""
+        self._asking, self._at_hand = get_ident(), block
+        self.wake()
+        left, self._at_hand, self._asking = self._at_hand, None, 0
+        return left
+
+    @property
+    def _is_at_once(self) -> bool:
+        """Whether work is done in a callback."""
+        return self._asking == get_ident()
 
     def close(self) -> None:
         """Let no more callbacks come. Idempotent."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any, Final
 
 import numpy as np
@@ -46,20 +45,17 @@ class PlaybackConnection(DeviceConnection):
 
     def _prepare(self) -> None:
         self.underrun = 0
-        self._asking = 0  # the thread of the callback that has work done
-        self._at_hand: Samples | None = None
         # The first callbacks come at once; silence is there for them, whoever mixes comes after.
         self.ring.write(np.zeros((2 * self.block, self.format.channels), np.int16))
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""
-        self._asking = get_ident() if count == self.block else 0
-        self.wake()  # what is mixed at once is in this block
-        self._asking = 0
-        sound, self._at_hand = self._at_hand, None
-        if sound is not None:
+        sound = self._have_work_done()  # what is mixed at once is in this block
+        if sound is not None and len(sound) == count:
             data[:] = sound.tobytes()
         else:
+            if sound is not None:
+                self.ring.write(sound)
             out = np.frombuffer(data, np.int16).reshape(count, -1)
             taken = self.ring.read_into(out)
             if taken < count:
@@ -75,7 +71,7 @@ class PlaybackConnection(DeviceConnection):
 
     def give(self, sound: Samples) -> None:
         """Let that be played behind what waits; whoever mixes."""
-        is_next = self._asking == get_ident() and not self.ring.depth and self._at_hand is None
+        is_next = self._is_at_once and not self.ring.depth and self._at_hand is None
         if is_next and len(sound) == self.block:
             self._at_hand = sound
         else:
