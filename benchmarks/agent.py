@@ -129,10 +129,10 @@ async def measure_listening(agent: LocalAgent, trials: int) -> dict[str, list[fl
     figures: dict[str, list[float]] = {way: [] for way in WAYS}
     clicks = Heard()
     async with AsyncExitStack() as stack:
-        reference = Microphone(CABLE_A, format=AudioFormat(48_000))
+        reference = Microphone(CABLE_A, format=AudioFormat(48_000), block=0.01)
         stack.push_async_callback(reference.aclose)
         await reference.open(clicks.frames.append)
-        speaker = await stack.enter_async_context(Speaker(CABLE_A))
+        speaker = await stack.enter_async_context(Speaker(CABLE_A, block=0.005))
         voice = speaker.voice("clicks")
         for way in WAYS:
             async with client(agent, way) as (call, _):
@@ -226,7 +226,7 @@ async def run(parts: Sequence[str], trials: int) -> None:
     async with LocalAgent(create_only) as agent:
         if "speak" in parts:
             heard = Heard()
-            recorder = Microphone(CABLE_B, format=AudioFormat(48_000))
+            recorder = Microphone(CABLE_B, format=AudioFormat(48_000), block=0.01)
             await recorder.open(lambda frame: heard.frames.append(frame))
             spoken = await measure_speaking(agent, trials, heard)
             await recorder.aclose()

@@ -207,10 +207,10 @@ async def run(rounds: int, sfu_kind: str, paths: tuple[str, ...]) -> None:
     async with running_sfu(
         "livekit" if sfu_kind == "livekit" else "embedded", fresh_options()
     ) as sfu:
-        microphones = [Microphone(CABLE_A), Microphone(CABLE_B)]
+        microphones = [Microphone(cable, block=0.01) for cable in (CABLE_A, CABLE_B)]
         for microphone, frames in zip(microphones, ears.sides, strict=True):
             await microphone.open(frames.append)
-        async with Speaker(CABLE_A) as speaker:
+        async with Speaker(CABLE_A, block=0.005) as speaker:
             source = await WavSource(speech_path(), loop=True).open(speaker.voice("speech"))
             for number in range(rounds):
                 for path in paths if number % 2 == 0 else paths[::-1]:

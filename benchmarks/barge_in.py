@@ -51,7 +51,7 @@ async def flush_voice(stack: AsyncExitStack, url: str, jwt: str) -> tuple[Call, 
     from utd_rx.audio.speaker import Speaker
     from utd_rx.models.audio import AudioInputStream
 
-    speaker = await stack.enter_async_context(Speaker())
+    speaker = await stack.enter_async_context(Speaker(block=0.005))  # as an agent's
     voice = speaker.voice("tone")
     playing: list[AudioInputStream] = []
 
@@ -197,7 +197,7 @@ async def run(sfu_kind: str, trials: int, ways: Sequence[str] = tuple(WAYS)) -> 
     rows = [("way", "ms until silence", "never silent")]
     options = fresh_options()
     async with running_sfu("livekit" if sfu_kind == "livekit" else "embedded", options) as sfu:
-        microphone = Microphone(CABLE_B)
+        microphone = Microphone(CABLE_B, block=0.01)
         recording = await microphone.open(heard.append)
         tokens = [token(sfu, "talker")]
         async with peer(peer="talkers", url=sfu.url, tokens=tokens) as talkers:

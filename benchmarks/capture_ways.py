@@ -150,7 +150,9 @@ async def rtmixer(stack: AsyncExitStack) -> Ears:
 async def ring_and_thread(stack: AsyncExitStack) -> Ears:
     """`Microphone`: a callback fills a ring and cuts the frames, or else a thread does."""
     ear = Ear()
-    stream = await Microphone(CABLE_A).open(lambda frame: ear.hear(frame.samples))
+    stream = await Microphone(CABLE_A, block=BLOCK / RATE).open(
+        lambda frame: ear.hear(frame.samples)
+    )
     stack.push_async_callback(stream.aclose)
     return {"heard": ear}
 

@@ -20,6 +20,7 @@ from livekit import rtc
 from benchmarks.support import print_machine, print_table, ratio, spread
 from utd_rx.audio.jitter import MAX_DEPTH, WINDOW
 from utd_rx.audio.mixer import Mixer
+from utd_rx.audio.playing import SLIP
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.ports.audio import SPEAKER_BLOCK
 
@@ -33,7 +34,7 @@ _SOUND: Final = np.random.default_rng(6).integers(-200, 200, (FRAME, 1)).astype(
 
 def mixed(voices: int, *, is_behind: bool = False) -> float:
     """Return ms of CPU per voice and second of sound, by utd_rx."""
-    mixer = Mixer(AudioFormat(RATE, 1), SPEAKER_BLOCK / 2)  # as a speaker's
+    mixer = Mixer(AudioFormat(RATE, 1), SLIP)  # as a speaker's
     frame = AudioFrame(_SOUND, RATE)
     everybody = [mixer.add(str(number), 1.0) for number in range(voices)]
     for voice in everybody:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.audio.cards import connect
 from utd_rx.audio.capture import MAX_CATCH_UP, CaptureConnection, CaptureSide
 from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.ports.audio import MICROPHONE_BLOCK
 
 
 def connection(rate: int, channels: int = 1) -> CaptureConnection:
@@ -59,6 +60,18 @@ def test_what_the_callback_cuts_itself_is_a_copy_past_the_ring() -> None:
         buffer[:] = bytes(len(buffer))  # the card's, which it fills anew
     assert np.array_equal(np.concatenate([frame.samples[:, 0] for frame in frames]), sound)
     assert (device.ring.written, side.depth) == (0, 0.0)
+
+
+def test_after_a_stall_packets_end_with_a_block_as_before() -> None:
+    frames: list[AudioFrame] = []
+    side, device = CaptureSide(AudioFormat(), MICROPHONE_BLOCK, frames.append), connection(48_000)
+    side.adopt(device)
+    block = np.zeros(round(MICROPHONE_BLOCK * 48_000), np.int16).tobytes()
+    for _ in range(7):
+        device.callback(block, len(block) // 2, None, None)
+    side.work()
+    assert side.skipped > 0
+    assert len(frames) % 2 == 0
 
 
 @given(st.lists(st.tuples(st.integers(1, 1200), st.booleans()), max_size=40))

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, PATIENCE, JitterBuffer, stretch
+from utd_rx.audio.playing import SLIP
 from utd_rx.models.audio import AudioFormat, Samples
-from utd_rx.ports.audio import LONGEST_BLOCK, SHORTEST_BLOCK
+from utd_rx.ports.audio import LONGEST_BLOCK, SHORTEST_BLOCK, SPEAKER_BLOCK
 
 pytestmark = pytest.mark.long
 
@@ -33,13 +34,20 @@ class Line:
 
     Args:
         device_rate: Of its clock.
-        burst: Seconds per pull.
+        burst: Seconds by which the depth may move in one step.
         pulls: As many the device asks for at once.
+        pull: Seconds of each; None for a burst.
     """
 
-    def __init__(self, device_rate: float = 1.0, burst: float = 0.005, pulls: int = 1) -> None:
+    def __init__(
+        self,
+        device_rate: float = 1.0,
+        burst: float = 0.005,
+        pulls: int = 1,
+        pull: float | None = None,
+    ) -> None:
         self.buffer = JitterBuffer(AudioFormat(RATE, 1), burst)
-        self.chunk = round(burst * RATE)
+        self.chunk = round((pull or burst) * RATE)
         self.pulls = pulls
         self.device_rate = device_rate
         self.sent = 0
@@ -193,6 +201,16 @@ def test_a_device_that_asks_for_blocks_at_once_makes_no_gap_after_the_second_sli
     line.run(60.0)
     assert (line.buffer.underruns, line.buffer.dropped) == (0, 0)
     assert line.buffer.drift == pytest.approx(1 - device_rate, abs=2e-4)
+
+
+@pytest.mark.parametrize("device_rate", [1.0001, 1.001])
+def test_a_speaker_of_a_card_as_far_off_as_many_are_has_three_gaps_and_then_none(
+    device_rate: float,
+) -> None:
+    line = Line(device_rate, SLIP, pull=SPEAKER_BLOCK)
+    line.run(900.0)
+    assert line.buffer.underruns <= 3
+    assert line.buffer.concealed <= 3 * FRAME
 
 
 def test_room_for_slips_is_given_back_when_it_is_not_needed() -> None:

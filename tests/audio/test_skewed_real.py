@@ -22,8 +22,8 @@ from utd_rx.audio import portaudio
 from utd_rx.audio.jitter import MAX_DEPTH
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.mixer import MixedVoice
+from utd_rx.audio.playing import SLIP
 from utd_rx.audio.speaker import Speaker
-from utd_rx.ports.audio import SPEAKER_BLOCK
 
 pytestmark = pytest.mark.realtime
 
@@ -105,7 +105,7 @@ async def run(card: SkewedCard, kept: Kept) -> list[str]:
         "the delay grows": later >= medians[0] + MAX_GROWTH,
         # A machine that stands still for a moment adds delay, too, which is worked off.
         "the delay is out of bounds": max(medians) >= medians[0] + MAX_DEPTH,
-        "the buffer is out of bounds": max(depths) > (MAX_DEPTH + 2 * SPEAKER_BLOCK) * RATE,
+        "the buffer is out of bounds": max(depths) > (MAX_DEPTH + 2 * SLIP) * RATE,
         "sound is missing": missing >= MAX_MISSING * heard,
         "marks are missing": lost > most_lost + starved * RATE / MARK_EVERY,
     }

@@ -7,6 +7,7 @@ import gc
 import numpy as np
 import pytest
 
+from tests.audio.cards import fake_cards
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
@@ -88,6 +89,20 @@ async def test_a_speaker_that_was_closed_may_be_opened_again_and_its_voices_are_
         assert speaker.device.value is None
     await speaker.aclose()
     await speaker.close()
+
+
+@pytest.mark.parametrize(
+    ("block", "margin", "samples"), [(None, None, 480), (None, 0.04, 240), (0.02, 0.04, 960)]
+)
+async def test_blocks_are_shorter_for_what_may_be_interrupted(
+    block: float | None, margin: float | None, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_cards(monkeypatch) as cards:
+        speaker = Speaker("card", block=block, media="inline")
+        speaker.voice("somebody", margin=margin)
+        await speaker.open()
+        assert cards.outputs[-1].block == samples
+        await speaker.aclose()
 
 
 async def test_values_stay_readable_after_the_end() -> None:

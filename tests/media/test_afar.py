@@ -177,6 +177,18 @@ async def test_how_far_a_speaker_is_goes_on_through_processes() -> None:
     afar.lost(GONE)
 
 
+async def test_how_far_a_speaker_was_seen_is_where_it_goes_on() -> None:
+    """A process that died in the middle of it: neither back, nor on by what it may have played."""
+    there, afar = Mouth(), AfarAudio(FakeAudio())
+    speaker = Speaker(backend=afar)
+    afar.attach(there)
+    there.play(1.0)
+    await until(lambda: speaker.position > 1.0)
+    seen = speaker.position
+    afar.lost(GONE)
+    assert speaker.position == seen
+
+
 async def test_what_a_speaker_plays_is_heard_here() -> None:
     there, afar, came = Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
     afar.attach(there)

@@ -12,13 +12,15 @@ from utd_rx.media.hosted_speaker import FORESEEN, OFF, HostedTap, SpeakerPositio
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
 
+BEGAN = 100.0
+
 
 class Playing:
     """A speaker that is where the test says, looked at at a time that it says."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.key = DeviceKey("speaker")
-        self.position, self.now = 5.0, 100.0
+        self.position, self.now = 5.0, BEGAN
         living.enter(self.key, self)
         self._asleep, self._turn = asyncio.Event(), asyncio.Semaphore(0)
         clock = SimpleNamespace(monotonic=lambda: self.now)
@@ -50,11 +52,11 @@ async def playing(monkeypatch: pytest.MonkeyPatch) -> Playing:
     return made
 
 
-async def test_in_time_nothing_is_told_until_the_last_word_is_old(playing: Playing) -> None:
-    for _ in range(round(FORESEEN / 0.125) - 1):  # the first word was a step before
-        assert await playing.goes_on(0.125, 0.125) == []
-    [at_last] = await playing.goes_on(0.125, 0.125)
-    assert at_last == SpeakerPosition(playing.position, playing.now, is_moving=True)
+async def test_in_time_a_word_holds_and_the_next_comes_before_it_ends(playing: Playing) -> None:
+    while not (told := await playing.goes_on(0.125, 0.125)):
+        pass
+    assert FORESEEN / 2 < playing.now - BEGAN < FORESEEN
+    assert told == [SpeakerPosition(playing.position, playing.now, is_moving=True)]
     playing.stop()
 
 

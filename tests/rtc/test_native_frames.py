@@ -7,6 +7,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from ctypes import CFUNCTYPE, POINTER, c_size_t, c_uint8, string_at
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from livekit import rtc
@@ -69,6 +71,13 @@ async def test_livekits_own_streams_and_sources_work_beside(passed_on: list[str]
         await stream.aclose()
     assert {"capture_audio_frame", "audio_stream_event"} <= set(passed_on)
     await source.aclose()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_second_waits_for_a_busy_interpreter_however_much_it_takes_at_once(frames: int) -> None:
+    track: Any = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1))
+    asked = native_frames.sound_request(track, FORMAT, frames).new_audio_stream
+    assert (asked.frame_size_ms, asked.queue_size_frames) == (10 * frames, 100)
 
 
 LINES = [

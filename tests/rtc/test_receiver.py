@@ -28,7 +28,7 @@ class Exchange:
         self.is_broken = False
 
     @property
-    def open_streams(self) -> int:
+    def open_sounds(self) -> int:
         return len(self.takes)
 
     def open(self, track: Any, audio_format: object, take: Any, gone: Any, *, frames: int) -> Any:

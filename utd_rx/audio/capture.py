@@ -18,8 +18,9 @@ from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, FrameSink, Sampl
 from utd_rx.models.devices import AudioDirection
 
 RING_SECONDS: Final = 0.2  # that a stall may pile up before blocks are dropped
-MAX_CATCH_UP: Final = 0.05
-"""Seconds of sound handed on at once after a stall; as much as `rtc.feeder.BURST` lets through."""
+MAX_CATCH_UP: Final = 0.06
+"""Seconds of sound handed on at once after a stall; as much as `rtc.feeder.BURST` lets through, and
+whole packets, so that those to come end with a block."""
 
 
 class CaptureConnection(DeviceConnection):

@@ -83,6 +83,12 @@ class DeviceConnection:
         return left
 
     @property
+    def depth(self) -> int:
+        """Samples that wait, or are at hand."""
+        at_hand = self._at_hand
+        return self.ring.depth + (0 if at_hand is None else len(at_hand))
+
+    @property
     def _is_at_once(self) -> bool:
         """Whether work is done in a callback."""
         return self._asking == get_ident()
@@ -130,7 +136,7 @@ class DeviceSide(Generic[C]):
     def waiting(self) -> float:
         """Seconds of sound in the ring."""
         connection = self._connection
-        return 0.0 if connection is None else connection.ring.depth / connection.format.sample_rate
+        return 0.0 if connection is None else connection.depth / connection.format.sample_rate
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> C:
         """Open the device."""

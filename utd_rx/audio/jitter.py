@@ -49,7 +49,7 @@ MAX_RATE: Final = 0.03  # of faster or slower playing: half a semitone, for a se
 WINDOW: Final = 1.0  # in which the least depth is looked for; jitter that is rarer is a stall
 CONCEAL: Final = 0.02  # of sound made up at most; more of it sounds like a machine
 MAX_BURST: Final = 0.01  # of pulls at once up to which the band widens: a frame
-RECENT: Final = 60.0  # in which a slip comes again if it is to be heard: of 5 ms, at 0.008 % off
+RECENT: Final = 150.0  # in which a slip comes again if it is to be heard: of 10 ms, at 0.007 % off
 PATIENCE: Final = 300.0  # for which the band stays wide without being needed
 
 _SETTLING: Final = 1.0  # in which delay for nothing shrinks to 1/e; a quicker pitch is heard
@@ -148,7 +148,7 @@ class JitterBuffer:
         with self._lock:
             depth, pulled = self.depth - count, self._pulled + count
             if self._is_steady and depth >= self._low and pulled < self._window:
-                # What every voice costs 200 times a second.
+                # What every voice costs 100 times a second.
                 self.depth, self._pulled = depth, pulled
                 if depth < self._least:
                     self._least = depth
@@ -256,7 +256,8 @@ class JitterBuffer:
     def _join(self, sound: Mix) -> None:
         """Fade from what was made up into what came."""
         if self._slipped > 0 and self._burst < MAX_BURST:
-            self._set_band(min(MAX_BURST, self._burst + self._pull))
+            slip = max(self._burst + self._pull, len(sound) / self._rate)
+            self._set_band(min(MAX_BURST, slip))
         self._slipped = RECENT * self._rate
         count = min(len(sound), round(_FADE * self._rate))
         made_up = self._conceal(count)

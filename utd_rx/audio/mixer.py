@@ -206,7 +206,9 @@ class Mixer:
             gains.append(voice.gain)
         if len(voices) == 1 and count in taken and self._lets_through(taken[count][1][0]):
             self.position += count  # what most calls are: nothing is to be done to it
-            return taken[count][0][0]
+            [only] = taken[count][0]
+            only.flags.writeable = False  # it is the voice's own memory
+            return only
         mix: Mix = np.zeros((count, self.format.channels), np.float32)
         for voice in others:
             voice.mix_into(mix)

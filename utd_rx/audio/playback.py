@@ -64,11 +64,6 @@ class PlaybackConnection(DeviceConnection):
         self.flagged += bool(flags)
         self.beats += 1
 
-    @property
-    def depth(self) -> int:
-        """Samples that wait, or are at hand."""
-        return self.ring.depth + (0 if self._at_hand is None else len(self._at_hand))
-
     def give(self, sound: Samples) -> None:
         """Let that be played behind what waits; whoever mixes."""
         is_next = self._is_at_once and not self.ring.depth and self._at_hand is None
@@ -98,13 +93,18 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         self._mixer = mixer
         self._played = played
         self._converter = Converter(mixer.format, mixer.format)
-        self._base = max(0.0, AHEAD - block)
+        self.use_blocks(block)
         self._steps = 0
         self._calm = CALM
         self._trusted_at = 0.0  # the lead has been the least one since long ago
         self._underrun_seen = 0
         self._shrinks_at = 0.0
         self._flush = False
+
+    def use_blocks(self, block: float) -> None:
+        """Open devices with blocks of so many seconds from now on."""
+        self._block, self.at_once = block, block / 2
+        self._base = max(0.0, AHEAD - block)
 
     @property
     def delay(self) -> float:

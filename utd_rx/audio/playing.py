@@ -20,7 +20,15 @@ from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, FrameSink, Sampl
 from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
-from utd_rx.ports.audio import Flush, Order, SetMuted, SetVolume, SpeakerSettings
+from utd_rx.ports.audio import (
+    PROMPT_BLOCK,
+    SPEAKER_BLOCK,
+    Flush,
+    Order,
+    SetMuted,
+    SetVolume,
+    SpeakerSettings,
+)
 
 FRAME: Final = 1 / FRAMES_PER_SECOND
 
@@ -72,6 +80,8 @@ class Tap:
 class PlayingDevice(SupervisedDevice[SpeakerState]):
     """Mixes, where the card delivers; voices may come and go on any, also while it is closed."""
 
+    settings: SpeakerSettings
+
     def __init__(
         self,
         key: DeviceKey,
@@ -80,12 +90,19 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        self.mixer = Mixer(settings.format, SLIP if settings.block <= FRAME else settings.block / 2)
+        block = settings.block or SPEAKER_BLOCK
+        self.mixer = Mixer(settings.format, SLIP if block <= FRAME else block / 2)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
-        self.side: PlaybackSide = PlaybackSide(self.mixer, settings.block, self._played, now)
+        self.side: PlaybackSide = PlaybackSide(self.mixer, block, self._played, now)
         self._now = now
-        self._pieces: deque[Samples] = deque(maxlen=ceil(LEVEL / settings.block))
+        self._pieces: deque[Samples] = deque(maxlen=ceil(LEVEL / min(block, PROMPT_BLOCK)))
+
+    async def _begin(self, sink: FrameSink) -> None:
+        if self.settings.block is None:
+            is_prompt = not all(voice.is_live for voice in self.mixer.voices)
+            self.side.use_blocks(PROMPT_BLOCK if is_prompt else SPEAKER_BLOCK)
+        await super()._begin(sink)
 
     @property
     def position(self) -> float:

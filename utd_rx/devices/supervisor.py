@@ -32,7 +32,7 @@ POLL: Final = 0.1  # longest sleep of the thread
 RETRY: Final = 0.25  # between attempts to bring a device back, of the 2 s that it may take
 STUMBLES: Final = 3  # turns that raise which are a failure: one by itself costs a frame at most
 WELL: Final = 1.0  # after which the next turn that raises is the first one again
-STEP: Final = 2 * POLL  # longest one of silence that is counted
+STEP: Final = POLL  # longest one of silence that is counted
 AGAIN: Final = 1.0  # within which a callback's work took long twice
 RELIEF: Final = 30.0  # for which it does none then
 

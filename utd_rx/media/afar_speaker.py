@@ -133,6 +133,7 @@ class AfarSpeaker:
         self._host = host
         self._now = now
         self._before = 0.0  # seconds that were played in processes that are gone
+        self._shown = 0.0
         self._told = SpeakerPosition()
         self._unfollow: Callable[[], None] = lambda: None
         self.voices: tuple[AfarVoice, ...] = ()
@@ -143,7 +144,8 @@ class AfarSpeaker:
         """Seconds that have left the device since it was first opened, by what was told last and
         the time since then."""
         self._need_frames("a position")
-        return self._before + self._told.expected(self._now())
+        self._shown = self._before + self._told.expected(self._now())
+        return self._shown
 
     def attach(self) -> None:
         """Play in the process that there is now."""
@@ -157,7 +159,8 @@ class AfarSpeaker:
         """The process is gone."""
         self._unfollow()
         self._unfollow = lambda: None
-        self._before += self._told.expected(self._now())
+        # Neither back behind what was shown, nor on by what was expected and perhaps not played.
+        self._before = max(self._before + self._told.position, self._shown)
         self._told = SpeakerPosition()
         for voice in self._going_on():
             voice.lost()

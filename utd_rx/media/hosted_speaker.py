@@ -132,7 +132,9 @@ class HostedTap:
         while True:
             position, at = living.find(self._key).position, time.monotonic()
             is_moving, before = position != before, position
-            if is_moving is not told.is_moving or abs(position - told.expected(at)) > OFF:
+            is_old = is_moving and at - told.at > FORESEEN - 2 * FOLLOW
+            is_off = abs(position - told.expected(at)) > OFF
+            if is_old or is_off or is_moving is not told.is_moving:
                 told = SpeakerPosition(position, at, is_moving)
                 sink(told)
             await asyncio.sleep(FOLLOW)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
-from attrs import field, frozen
+from attrs import converters, field, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
@@ -26,8 +26,13 @@ two frames at a time no packet leaves sooner."""
 
 SPEAKER_BLOCK: Final = 0.01
 """The same, those of a frame. A thread that wakes finds nothing of its own in the processor's
-caches, which costs more than the work: 5 ms are 1.6 times the CPU (benchmarks/audio.md, "A media
-process"). What they are less in delay, a microphone's packet has given back."""
+caches, which costs more than the work: half of it is most of half the CPU, for 13 ms of delay
+(benchmarks/audio.md, "Two blocks at once")."""
+
+PROMPT_BLOCK: Final = 0.005
+"""The same, of a speaker that says what is there before it is due, and that somebody may interrupt:
+silent within 20 ms of a flush. Sound servers on Linux take 5 ms at a time: shorter blocks only go
+two at once, at twice the work."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05
@@ -79,7 +84,7 @@ class Settings:
 
     device: DeviceChoice = None
     format: AudioFormat = field(factory=AudioFormat)
-    block: float = field(converter=check_block)
+    block: float | None = field(converter=converters.optional(check_block))
     is_muted: bool = False
 
 
@@ -95,9 +100,9 @@ class MicrophoneSettings(Settings):
 
 @frozen(kw_only=True, field_transformer=typed)
 class SpeakerSettings(Settings):
-    """A speaker as it is wished."""
+    """A speaker as it is wished; see `Speaker` for a `block` that is None."""
 
-    block: float = field(default=SPEAKER_BLOCK, converter=check_block)
+    block: float | None = field(default=None, converter=converters.optional(check_block))
     volume: float = field(default=1.0, converter=check_gain)
 
 

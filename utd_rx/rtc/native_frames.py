@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 NATIVE_QUEUE: Final = 100
-"""Frames (1 s) a stream may wait for the thread that brings them; beyond it the oldest are dropped.
-LiveKit's default of 10 loses 5 % of one track's on a busy machine (`benchmarks.tracks`). What comes
-late comes at once, so it is no delay to who bounds theirs."""
+"""Native frames of 10 ms (1 s) a stream may wait for the thread that brings them, however many it
+brings at once; beyond it the oldest are dropped. LiveKit's default of 10 loses 5 % of one track's
+on a busy machine (`benchmarks.tracks`). What comes late comes at once, so it is no delay to who
+bounds theirs."""
 
 _DECLARED: Final[dict[str, Any]] = {
     "_version": 0x2601,
@@ -253,7 +254,7 @@ def _sound_request(track: int, audio_format: AudioFormat, frames: int) -> Any:
     new.sample_rate = audio_format.sample_rate
     new.num_channels = audio_format.channels
     new.frame_size_ms = 10 * frames
-    new.queue_size_frames = NATIVE_QUEUE // frames
+    new.queue_size_frames = NATIVE_QUEUE
     return request
 
 

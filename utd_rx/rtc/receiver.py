@@ -36,9 +36,10 @@ RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
 """What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
 
 MANY: Final = 8
-"""Streams of the process for which a mix takes one frame at once; of each of the next as many it
-takes two, and of others `MOST_FRAMES`: so threads are woken for half as much, at 10 ms of delay for
-each frame more. With few streams that is little."""
+"""Streams of sound of the process for which a mix takes one frame at once; of each of the next as
+many it takes two, and of others `MOST_FRAMES`: so threads are woken for half as much, at 10 ms of
+delay for each frame more. With few streams that is little. It stays as it was when the stream was
+opened."""
 
 MOST_FRAMES: Final = 3
 
@@ -57,7 +58,7 @@ class TrackSound(Reception):
 
     def _open(self, track: rtc.Track, on_end: Callable[[], None]) -> int:
         exchange = streams.exchange()
-        frames = min(self._most_frames, 1 + exchange.open_streams // MANY)
+        frames = min(self._most_frames, 1 + exchange.open_sounds // MANY)
         return exchange.open(track, RECEIVE_FORMAT, self._take, on_end, frames=frames)
 
     def _take(self, samples: Samples) -> None:

@@ -76,6 +76,12 @@ class FrameExchange:
     def open_streams(self) -> int:
         return len(self._streams)
 
+    @property
+    def open_sounds(self) -> int:
+        """Streams of sound that somebody takes."""
+        streams = tuple(self._streams.values())
+        return sum(one.read == self._native.samples_of and one.sink is not None for one in streams)
+
     # -- out ------------------------------------------------------------------------------------
 
     def capture(
