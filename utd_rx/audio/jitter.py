@@ -16,8 +16,8 @@ cut; in between `k` is 0. A clock that is off and a stall are the same to it: ei
 *Slips*: as clocks drift past each other the least depth moves by a whole burst of pulls in one
 step, and a device may ask for several blocks at once (PortAudio on Linux for two of 2.5 ms:
 measured). Room for a whole step would be delay for everybody. So the band begins as wide as
-`burst`, and the second underrun within `RECENT` that was over at once widens it by as much: from
-then on there is room for the slip. A single stall does not,
+`burst`, and the second underrun within `RECENT` that was over at once widens it to a whole pull:
+from then on there is room for the slip. A single stall does not,
 and where no clock is off it costs no delay. When nothing has run short for `PATIENCE` the band is
 what it was.
 
@@ -64,9 +64,10 @@ _FADE: Final = 0.0025
 class JitterBuffer:
     """Sound of one format; `push` and `pull` may be called on different threads.
 
-    `burst` is the seconds that the depth may move in one step: a pull, or half of one. Samples are
-    counted as `taken` to be played, `dropped` or `concealed`, `depth` are those that wait; `drift`
-    is how much faster than real time it is played, over half a minute, as a fraction.
+    `burst` is the seconds that the depth may move in one step, to begin with: a pull, or a part of
+    one. Samples are counted as `taken` to be played, `dropped` or `concealed`, `depth` are those
+    that wait; `drift` is how much faster than real time it is played, over half a minute, as a
+    fraction.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:

@@ -163,8 +163,8 @@ class MixedVoice:
 class Mixer:
     """All voices, the volume, the mute and the limiter; `position` counts the samples mixed.
 
-    `pull` belongs to one thread; everything else may be called on any. `burst` is the seconds that
-    are pulled at once.
+    `pull` belongs to one thread; everything else may be called on any. `burst` is what a
+    voice's buffer begins with.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:

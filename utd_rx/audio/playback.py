@@ -29,7 +29,7 @@ LEAD_STEP: Final = 0.005
 MAX_STEPS: Final = 5  # for a GIL held by two threads for a switch interval each, twice over
 CALM: Final = 0.8  # without an underrun after which the lead shrinks by a step
 LONGEST_CALM: Final = 30.0  # for the last step, doubled when an underrun follows within this time
-FADE: Final = 0.003  # when what waits is flushed: short, as it is part of the 20 ms to silence
+FADE: Final = 0.003  # when what waits is flushed: short, as silence waits for it
 
 
 class PlaybackConnection(DeviceConnection):

@@ -20,7 +20,7 @@ from utd_rx.ports.threads import in_thread
 ADAPTER: Final = "utd_rx.rtc.processing"
 """Where `VoiceProcessor` is served, by name as in `handle`: LiveKit is loaded only to process."""
 
-DELAY_STEP: Final = 0.005  # seconds of change before it is told: a device's block
+DELAY_STEP: Final = 0.005  # seconds of change before it is told: half a speaker's block
 _SETTLING: Final = 50  # frames in which it follows by 1 - 1/e; single ones come early or late
 
 
