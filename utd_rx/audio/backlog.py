@@ -36,8 +36,8 @@ _FADE: Final = 0.0025
 class Backlog:
     """Sound of one format; `push`, `pull` and `clear` may be called on different threads.
 
-    `burst` is at most the seconds that are pulled at once, and `margin` those that have to be there at a
-    beginning. Samples are counted as `pushed`, `taken` to be played or `dropped`, `depth` are
+    `burst` is at most the seconds that are pulled at once, and `margin` those that have to be there
+    at a beginning. Samples are counted as `pushed`, `taken` to be played or `dropped`, `depth` are
     those that wait; `underruns` is how often sound ran dry that went on.
     """
 
