@@ -286,6 +286,24 @@ async def test_the_server_ends_a_connection_and_the_room_joins_again(party: Part
     assert len(ear.of(ev.Disconnected)) == 1
 
 
+@pytest.mark.parametrize("is_allowed", [False, True])
+async def test_who_takes_a_place_is_told_nothing_of_what_was_allowed_there_before(
+    party: Party, is_allowed: bool
+) -> None:
+    await party.join("ann", can_publish=not is_allowed)
+    room = await party.room()
+    ear = Ear(room)
+    minted = token(party.sfu, "ann", can_publish=is_allowed)
+    snapshot = await room.connect(party.sfu.url, minted)
+    server = await party.server()
+    await server.room.update_participant(
+        api.UpdateParticipantRequest(room="room", identity="ann", metadata="m")
+    )
+    await ear.wait(ev.ParticipantMetadataChanged)
+    assert snapshot.local.permission.can_publish is is_allowed
+    assert ear.of(ev.ParticipantPermissionsChanged) == []
+
+
 async def test_disconnect_is_told_once_and_is_idempotent(party: Party) -> None:
     room, ear = await party.join("ann")
     await raises(UTDErrorCode.CONFLICT, room.connect(party.sfu.url, token(party.sfu, "ann")))

@@ -66,6 +66,16 @@ async def test_a_replaced_session_ends_before_the_new_one_begins(room: SfuRoom) 
     assert room.get("bob") is new
 
 
+async def test_a_session_is_not_told_what_the_one_before_it_was_allowed(room: SfuRoom) -> None:
+    """Its client would take the permission for its own, and the next one for a revocation."""
+    join(room, "bob", can_publish=True)
+    bob, own = join(room, "bob", can_publish=False)
+    room.tick(3.0)
+    assert own.news() == [("bob", State.JOINED)]
+    bob.update(name="Bob")
+    assert own.news() == [("bob", State.JOINED)]
+
+
 async def test_a_hidden_participants_news_is_its_own(room: SfuRoom) -> None:
     _, alice = join(room, "alice")
     spy, own = join(room, "spy", hidden=True)

@@ -182,19 +182,33 @@ class SfuRoom:
         if not infos:
             return
         now = self.context.now()
+        successors: list[SfuParticipant] = []
         for info in infos:
             about = self._participants.get(info.identity)
-            if about is not None and about.sid == info.sid:
+            if about is None:
+                continue
+            if about.sid == info.sid:
                 about.news.spend(_NEWS_OVERHEAD + info.ByteSize(), now)
+            else:
+                successors.append(about)
         # Of one, the newest is enough; who reads slowly is not sent the ones before.
         only = infos[0].sid if len(infos) == 1 else ""
-        self.broadcast(only, update=rtc.ParticipantUpdate(participants=infos))
+        self.broadcast(only, besides=successors, update=rtc.ParticipantUpdate(participants=infos))
+        # A client looks at identities alone: what the session before it was allowed it would take
+        # for its own, and what it is allowed itself, told next, for a grant that is taken away.
+        for one in successors:
+            if one.state in (State.JOINED, State.ACTIVE):
+                rest = [it for it in infos if it.identity != one.identity or it.sid == one.sid]
+                if rest:
+                    one.send(update=rtc.ParticipantUpdate(participants=rest))
 
-    def broadcast(self, about: str = "", **message: Any) -> None:
-        """Send one field of a SignalResponse to everybody who has joined."""
+    def broadcast(
+        self, about: str = "", *, besides: Sequence[SfuParticipant] = (), **message: Any
+    ) -> None:
+        """Send one field of a SignalResponse to everybody who has joined, `besides` some."""
         encoded = rtc.SignalResponse(**message).SerializeToString()
         for participant in self._participants.values():
-            if participant.state in (State.JOINED, State.ACTIVE):
+            if participant.state in (State.JOINED, State.ACTIVE) and participant not in besides:
                 participant.send_encoded(encoded, about)
 
     def others(self, participant: SfuParticipant) -> list[models.ParticipantInfo]:
