@@ -72,6 +72,7 @@ def test_livekits_log_shows_no_token_and_not_what_means_nothing(
     log.warning("invalid token: %s, error", "eyJhbGci.eyJzdWI.c2ln")
     log.warning(noise, "server")
     log.error("publisher data channel '_lossy' closed unexpectedly")
+    log.error("failed to negotiate the publisher: Called in wrong state: closed")
     assert caplog.messages == ["invalid token: …, error"]
     with caplog.at_level(logging.DEBUG, "livekit"):
         log.warning(noise, "server")

@@ -53,12 +53,14 @@ _SPELLED: Final = 8
 _NOISE: Final = (
     "Attempted to drop unknown FFI handle",
     "closed unexpectedly",
+    "Called in wrong state: closed",
     "video stream queue overflow",
 )
 """What LiveKit says about its own end: a room that is left drops the handle of each track that ever
 was, though Python did when the track ended; a room that is closed by the server sees its channels
-close. Neither is caused by anybody, and both stood in nearly every log. And that a newer picture
-took the place of one that waited, which is what was asked for."""
+close; on a busy machine a room is closed before the server was told that its track is gone. None
+is caused by anybody, and they stood in nearly every log. And that a newer picture took the place of
+one that waited, which is what was asked for."""
 
 
 _KEY: Final = re.compile(r"(key: (?:Some\()?)\[[\d, ]*\]")
