@@ -221,7 +221,8 @@ class RoomDataPromises:
                 while sum(isinstance(one, TransferEnded) for one in collected()) < 2:
                     assert await room.call(MethodRequest("echo", "", joined.server.other)) == ""
             ends = [one for one in collected() if isinstance(one, TransferEnded)]
-            assert [one.failure is None for one in ends] == [True, False]
+            # Two transfers may overtake each other (docs/livekit.md, "Streams that overtake").
+            assert sorted(one.failure is None for one in ends) == [False, True]
         number = await room.open_stream(header)
         await room.disconnect()
         assert (await refusal(room.write_stream(number, b"x"))).code is UTDErrorCode.CONFLICT
