@@ -223,10 +223,10 @@ def detoured(url: str) -> RoomPort:
     connect = room.connect
 
     async def detour(_: str, token: str, **options: Any) -> RoomSnapshot:
-        room.connect = connect  # type: ignore[method-assign]
+        room.connect = connect  # type: ignore[method-assign] # of this room alone
         return await connect(url, token, **options)
 
-    room.connect = detour  # type: ignore[assignment, method-assign]
+    room.connect = detour  # type: ignore[assignment, method-assign] # likewise
     return room
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from utd_rx.audio.convert import cut
 from utd_rx.audio.levels import power_dbfs, powers
 from utd_rx.audio.mixer import MixedVoice, Mixer
+from utd_rx.audio.observed import FRAME
 from utd_rx.audio.playback import PlaybackSide
 from utd_rx.audio.supervised import LEVEL, SupervisedDevice
-from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, FrameSink, Samples
+from utd_rx.models.audio import AudioFormat, FrameSink, Samples
 from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
@@ -29,8 +30,6 @@ from utd_rx.ports.audio import (
     SetVolume,
     SpeakerSettings,
 )
-
-FRAME: Final = 1 / FRAMES_PER_SECOND
 
 SLIP: Final = 0.0025
 """Seconds of room that a voice has for a slip before there was one (`jitter`): half of what is

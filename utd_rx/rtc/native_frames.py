@@ -5,8 +5,7 @@ a thread state made for it, takes a lock, asks every subscriber, and for each an
 one wakes every room's loop. So its native callback is taken over (`take_over`): events of frames
 are read here, and what nobody here wants is given to LiveKit's own. It is cffi's, which keeps the
 state of a native thread. Lines of its log are shown to `overheard` and `unread` on the way, and go
-on to LiveKit's own where it writes them: its sockets alone say 40 a second that it throws away,
-which took longer than the frames of a call.
+on to LiveKit's own where it writes them: its sockets alone say 40 a second that it throws away.
 """
 
 from __future__ import annotations
