@@ -24,6 +24,9 @@ from tests.support.sfu import RunningSfu
 from tests.support.skewed_card import CARD, RATE, SkewedCard
 
 OFF: Final = 0.001
+MARK_EVERY: Final = 1.0
+"""Seconds: ten times what is expected, so that no delay is told as a shorter one."""
+
 EVERY: Final = 60.0
 SETTLE: Final = 15.0
 MAX_DELAY_GROWTH: Final = 0.01
@@ -50,7 +53,8 @@ class Minute:
 
 async def run(sfu: RunningSfu, bench: Bench, path: str, minutes: float) -> None:
     """Have a call of so many minutes, and print each, and what grew."""
-    card = SkewedCard(bench, (1 + OFF / 2) * RATE, (1 - OFF / 2) * RATE)
+    rates = (1 + OFF / 2) * RATE, (1 - OFF / 2) * RATE
+    card = SkewedCard(bench, *rates, mark_every=MARK_EVERY)
     card.plug_in()
     taken: list[Minute] = []
     try:

@@ -107,7 +107,7 @@ async def run(card: SkewedCard, kept: Kept) -> list[str]:
         "the delay is out of bounds": max(medians) >= medians[0] + MAX_DEPTH,
         "the buffer is out of bounds": max(depths) > (MAX_DEPTH + 2 * SLIP) * RATE,
         "sound is missing": missing >= MAX_MISSING * heard,
-        "marks are missing": lost > most_lost + starved * RATE / MARK_EVERY,
+        "marks are missing": lost > most_lost + starved / MARK_EVERY,
     }
     return [what for what, is_so in wrong.items() if is_so]
 

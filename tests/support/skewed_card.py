@@ -5,8 +5,7 @@ reads; the clock of each is whoever does that. Here it is a process of its own w
 priority where that is allowed, so that nothing else in a test delays the card. `SkewedCard` runs
 it; `python -m tests.support.skewed_card` is it.
 
-The card says a sine with a mark in it, a shorter and higher one, every `MARK_EVERY` samples, and
-notes when each mark went in and came out, in seconds of `time.monotonic()`, which all processes of
+The card says a sine with a mark in it, a shorter and higher one, now and then, and notes when each mark went in and came out, in seconds of `time.monotonic()`, which all processes of
 a machine share. So both the delay and the continuity of a path from its microphone to its speaker
 are measured at the card itself.
 """
@@ -55,7 +54,10 @@ LEVEL: Final = 0.25
 TONE: Final = 300.0
 MARK_TONE: Final = 6_000.0
 MARK_SAMPLES: Final = 480
-MARK_EVERY: Final = RATE // 4
+MARK_EVERY: Final = 0.25
+"""Seconds from mark to mark. One looks like the other, so a longer delay is told as so much less.
+"""
+
 MARK_THRESHOLD: Final = 0.1
 QUIET: Final = 0.002
 """Of full scale; a sine of `LEVEL` stays below it for a sample or two only."""
@@ -94,12 +96,20 @@ class SkewedCard:
         bench: The daemon.
         source_rate: Samples the card really hears in a second that it calls 48,000.
         sink_rate: Samples it really plays.
+        mark_every: Seconds from mark to mark, more than any delay that has to be told.
     """
 
-    def __init__(self, bench: Bench, source_rate: float, sink_rate: float) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        source_rate: float,
+        sink_rate: float,
+        *,
+        mark_every: float = MARK_EVERY,
+    ) -> None:
         self._bench = bench
         self._fifos = [bench.folder / name for name in (SOURCE, SINK)]
-        self._rates = (source_rate, sink_rate)
+        self._numbers = (source_rate, sink_rate, mark_every)
         self._config = bench.folder / "asound.conf"
         self._config_before = self._config.read_text()
         self._process: subprocess.Popen[str] | None = None
@@ -123,7 +133,7 @@ class SkewedCard:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._ask(json.dumps([*map(str, self._fifos), *self._rates]))
+        self._ask(json.dumps([*map(str, self._fifos), *self._numbers]))
 
     def report(self) -> CardReport:
         """Return what was seen since the last report; what is under way is left to the next."""
@@ -153,15 +163,16 @@ class SkewedCard:
 
 
 class _Mouth:
-    """What the card says, sample by sample."""
+    """What the card says, sample by sample, with a mark every so many."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int) -> None:
+        self._every = every
         self.position = 0
         self.marks: list[float] = []
 
     def say(self, count: int, now: float, rate: float) -> Sound:
         where = np.arange(self.position, self.position + count)
-        since = where % MARK_EVERY
+        since = where % self._every
         tone = np.sin(2 * np.pi * TONE * where / RATE)
         mark = np.sin(2 * np.pi * MARK_TONE * since / RATE)
         for start in np.flatnonzero(since == 0):
@@ -175,7 +186,8 @@ class _Mouth:
 class _Ear:
     """What came out: when the marks did, and how much of it was silence."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int) -> None:
+        self._every = every
         self.position = self.silent = self._quiet = self._next = 0
         self.marks: list[float] = []
         self._last = np.zeros(2, np.float32)
@@ -188,7 +200,7 @@ class _Ear:
         for index in np.flatnonzero(bend > MARK_THRESHOLD):
             if self.position + int(index) >= self._next:
                 self.marks.append(now - (len(sound) - int(index)) / rate)
-                self._next = self.position + int(index) + MARK_EVERY // 2
+                self._next = self.position + int(index) + self._every // 2
                 break
         for is_quiet in (np.abs(sound) < QUIET).tolist():
             self._quiet = self._quiet + 1 if is_quiet else 0
@@ -199,13 +211,15 @@ class _Ear:
         self.position += len(sound)
 
 
-def _pair(said: Sequence[float], heard: Sequence[float]) -> tuple[list[float], int]:
-    """Return the delay of each mark that was heard before the next one but one, and the others."""
+def _pair(
+    said: Sequence[float], heard: Sequence[float], within: float
+) -> tuple[list[float], int]:
+    """Return the delay of each mark that was heard in time, and how many were not."""
     delays, lost, index = [], 0, 0
     for at in said:
         while index < len(heard) and heard[index] < at:
             index += 1
-        if index < len(heard) and heard[index] - at < 2 * MARK_EVERY / RATE:
+        if index < len(heard) and heard[index] - at < within:
             delays.append(heard[index] - at)
         else:
             lost += 1
@@ -213,14 +227,18 @@ def _pair(said: Sequence[float], heard: Sequence[float]) -> tuple[list[float], i
 
 
 class _Card:
-    def __init__(self, source: str, sink: str, source_rate: float, sink_rate: float) -> None:
+    def __init__(
+        self, source: str, sink: str, source_rate: float, sink_rate: float, mark_every: float
+    ) -> None:
         # Both ways at once, so that no end waits for the other, or ends with it.
         self._source = os.open(source, os.O_RDWR | os.O_NONBLOCK)
         self._sink = os.open(sink, os.O_RDWR | os.O_NONBLOCK)
         for fifo in (self._source, self._sink):
             _shrink(fifo)
         self._source_rate, self._sink_rate = source_rate, sink_rate
-        self._mouth, self._ear = _Mouth(), _Ear()
+        every = round(mark_every * RATE)
+        self._mouth, self._ear = _Mouth(every), _Ear(every)
+        self._in_time = 2 * mark_every  # the next one but one
         self._started_at = time.monotonic()
         self._played = self._starved = 0
         self._rest = b""
@@ -250,11 +268,11 @@ class _Card:
 
     def report(self) -> dict[str, object]:
         """Tell what was seen since the last time."""
-        horizon = time.monotonic() - 2 * MARK_EVERY / RATE
+        horizon = time.monotonic() - self._in_time
         mouth, ear = self._mouth, self._ear
-        begin = ear.marks[0] - 2 * MARK_EVERY / RATE if ear.marks else horizon
+        begin = ear.marks[0] - self._in_time if ear.marks else horizon
         said = [at for at in mouth.marks if begin <= at < horizon]
-        delays, lost = _pair(said, ear.marks)
+        delays, lost = _pair(said, ear.marks, self._in_time)
         before, self._reported = self._reported, (ear.position, ear.silent, self._starved)
         mouth.marks = [at for at in mouth.marks if at >= horizon]
         ear.marks = [at for at in ear.marks if at >= horizon]
