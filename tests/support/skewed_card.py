@@ -5,9 +5,10 @@ reads; the clock of each is whoever does that. Here it is a process of its own w
 priority where that is allowed, so that nothing else in a test delays the card. `SkewedCard` runs
 it; `python -m tests.support.skewed_card` is it.
 
-The card says a sine with a mark in it, a shorter and higher one, now and then, and notes when each mark went in and came out, in seconds of `time.monotonic()`, which all processes of
-a machine share. So both the delay and the continuity of a path from its microphone to its speaker
-are measured at the card itself.
+The card says a sine with a mark in it, a shorter and higher one, now and then, and notes when each
+mark went in and came out, in seconds of `time.monotonic()`, which all processes of a machine share.
+So both the delay and the continuity of a path from its microphone to its speaker are measured at
+the card itself.
 """
 
 from __future__ import annotations
@@ -55,8 +56,7 @@ TONE: Final = 300.0
 MARK_TONE: Final = 6_000.0
 MARK_SAMPLES: Final = 480
 MARK_EVERY: Final = 0.25
-"""Seconds from mark to mark. One looks like the other, so a longer delay is told as so much less.
-"""
+"""Seconds from mark to mark; as one looks like the other, what is as late as that is lost."""
 
 MARK_THRESHOLD: Final = 0.1
 QUIET: Final = 0.002
@@ -211,9 +211,7 @@ class _Ear:
         self.position += len(sound)
 
 
-def _pair(
-    said: Sequence[float], heard: Sequence[float], within: float
-) -> tuple[list[float], int]:
+def _pair(said: Sequence[float], heard: Sequence[float], within: float) -> tuple[list[float], int]:
     """Return the delay of each mark that was heard in time, and how many were not."""
     delays, lost, index = [], 0, 0
     for at in said:
@@ -238,7 +236,7 @@ class _Card:
         self._source_rate, self._sink_rate = source_rate, sink_rate
         every = round(mark_every * RATE)
         self._mouth, self._ear = _Mouth(every), _Ear(every)
-        self._in_time = 2 * mark_every  # the next one but one
+        self._in_time = mark_every  # what is later was the next one
         self._started_at = time.monotonic()
         self._played = self._starved = 0
         self._rest = b""

@@ -23,6 +23,7 @@ from typing import Final
 
 from utd_rx.media.choice import VARIABLE
 from utd_rx.media.far import FarEnd
+from utd_rx.media.gathering import MAX_SHARE, Gathering
 from utd_rx.media.priority import Priority
 from utd_rx.media.wire import Beat, ChildLog
 from utd_rx.models.secrets import foreign_text
@@ -71,18 +72,23 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
 
 
 async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
+    from utd_rx.media import hosted  # the app imports this module, and has no use for that
+
     over = asyncio.Event()
     far = FarEnd(end, lambda error: over.set())
     logging.getLogger().addHandler(_ToTheApp(far))
     _watch(parent, asyncio.get_running_loop(), over)
     far.pipe.attach()
     far.pipe.post(Beat())
+    place = Gathering()
     while not over.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(BEAT):
                 await over.wait()
         far.pipe.post(Beat())
         priority.look()
+        is_light = priority.is_first and priority.share <= MAX_SHARE and not _codes_pictures(far)
+        place.look(is_wanted=is_light and hosted.has_loaded())
         if os.fstat(2).st_size > MAX_WORDS:
             os.ftruncate(2, 0)
             os.lseek(2, 0, os.SEEK_SET)
@@ -90,6 +96,11 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
         async with asyncio.timeout(LEAVING):
             rooms = [port.aclose() for port in far.ports if hasattr(type(port), "aclose")]
             await asyncio.gather(*rooms, return_exceptions=True)
+
+
+def _codes_pictures(far: FarEnd) -> bool:
+    """Whether some thread may code one, for milliseconds in which sound would wait."""
+    return any(getattr(port, "has_pictures", False) for port in far.ports)
 
 
 def _watch(parent: int, loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:

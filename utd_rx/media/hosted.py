@@ -26,6 +26,11 @@ def audio(backend: BackendName) -> AudioPort:
     return port_of(backend)
 
 
+def has_loaded() -> bool:
+    """Whether LiveKit, which starts as many threads as it sees cores, has done so."""
+    return any(loading.done() for loading in _loading)
+
+
 async def _load() -> None:
     with suppress(UTDStreamException):  # whoever joins is told
         await native.ready()

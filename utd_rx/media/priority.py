@@ -48,6 +48,10 @@ class Priority:
     """That of all of this process's threads, also those to come; made on the main thread."""
 
     def __init__(self) -> None:
+        self.is_first = False
+        """Whether it is real-time."""
+        self.share = 1.0
+        """Of a core, that was taken between the last two looks."""
         self._again_at: float | None = None
         self._looked_at, self._used = time.monotonic(), time.process_time()
         self._over = 0
@@ -60,6 +64,7 @@ class Priority:
             if os.getpriority(os.PRIO_PROCESS, 0) <= 0:
                 _limit()
                 _move_all(os.SCHED_OTHER, os.SCHED_RR, PRIORITY)
+                self.is_first = True
                 return
         with suppress(OSError, AttributeError):
             _ask_for_slices()
@@ -67,9 +72,9 @@ class Priority:
     def look(self) -> None:
         """Take it again `PAUSE` after it was given back, and see how much was computed."""
         now, used = time.monotonic(), time.process_time()
-        share = (used - self._used) / max(1e-9, now - self._looked_at)
+        self.share = (used - self._used) / max(1e-9, now - self._looked_at)
         self._looked_at, self._used = now, used
-        self._over = self._over + 1 if share > MAX_SHARE else 0
+        self._over = self._over + 1 if self.share > MAX_SHARE else 0
         if self._over >= LOOKS:
             self._give_back()
         elif self._again_at is not None and now >= self._again_at:
@@ -77,7 +82,7 @@ class Priority:
 
     def _give_back(self) -> None:
         """Who computes for so long does no work on sound: let others go first."""
-        self._again_at = time.monotonic() + PAUSE
+        self._again_at, self.is_first = time.monotonic() + PAUSE, False
         with suppress(OSError):
             _move_all(os.SCHED_RR, os.SCHED_OTHER, 0)
 
@@ -93,7 +98,7 @@ def _limit() -> None:
 
 def _move_all(policy: int, new: int, priority: int) -> None:
     """Move the threads of one policy to another; WebRTC's have their own."""
-    for thread in _threads():
+    for thread in threads():
         with suppress(ProcessLookupError):  # it has ended
             if os.sched_getscheduler(thread) == policy:
                 os.sched_setscheduler(thread, new, os.sched_param(priority))
@@ -104,11 +109,12 @@ def _ask_for_slices() -> None:
     if number is not None:
         ask, nice = ctypes.CDLL(None).syscall, os.getpriority(os.PRIO_PROCESS, 0)
         attributes = _Attributes(size=ctypes.sizeof(_Attributes), nice=nice, slice=SLICE)
-        for thread in _threads():  # where the kernel refuses all stays as it is
+        for thread in threads():  # where the kernel refuses all stays as it is
             ask(number, thread, ctypes.byref(attributes), 0)
 
 
-def _threads() -> list[int]:
+def threads() -> list[int]:
+    """Return those of this process, by their numbers."""
     return [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
 
 

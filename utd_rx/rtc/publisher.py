@@ -81,6 +81,12 @@ class Publisher:
     def find(self, source: TrackSource) -> LocalTrack | None:
         return next((live for live in self._live.values() if live.track_source is source), None)
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is a track of them, about to be or muted, too."""
+        known = (*self._pending, *self._live.values())
+        return any(track.is_picture and not track.is_over for track in known)
+
     async def publish(self, source: Input, track_source: TrackSource) -> TrackPublication:
         """See `RoomPort.publish`."""
         self.check(track_source)

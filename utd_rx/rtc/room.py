@@ -90,6 +90,12 @@ class UTDRoom(RoomData):
         return None if live is None else live.room
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether pictures may be coded now: a track of them is published, or one is looked at."""
+        live = self._alive()
+        return live is not None and (live.publisher.has_pictures or live.receiver.has_pictures)
+
+    @property
     def video_effects_entitled(self) -> bool:
         """Whether the engine entitles this client to video effects: `videoEffects` of its own
         metadata (docs/contract.md, "Metadata"). False while not connected."""
