@@ -83,9 +83,9 @@ class Publisher:
 
     @property
     def has_pictures(self) -> bool:
-        """Whether there is a track of them, about to be or muted, too."""
-        known = (*self._pending, *self._live.values())
-        return any(track.is_picture and not track.is_over for track in known)
+        """Whether any are sent, or about to be."""
+        tracks = (*self._pending, *self._live.values())
+        return any(one.is_picture and not (one.is_muted or one.is_over) for one in tracks)
 
     async def publish(self, source: Input, track_source: TrackSource) -> TrackPublication:
         """See `RoomPort.publish`."""

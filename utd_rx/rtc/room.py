@@ -91,7 +91,7 @@ class UTDRoom(RoomData):
 
     @property
     def has_pictures(self) -> bool:
-        """Whether pictures may be coded now: a track of them is published, or one is looked at."""
+        """Whether pictures may be coded now: any are published, or looked at."""
         live = self._alive()
         return live is not None and (live.publisher.has_pictures or live.receiver.has_pictures)
 
