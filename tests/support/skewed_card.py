@@ -58,7 +58,7 @@ MARK_SAMPLES: Final = 480
 MARK_EVERY: Final = 0.25
 """Seconds from mark to mark; as one looks like the other, what is as late as that is lost."""
 
-MARK_THRESHOLD: Final = 0.1
+MARK_THRESHOLD: Final = 0.05
 QUIET: Final = 0.002
 """Of full scale; a sine of `LEVEL` stays below it for a sample or two only."""
 
