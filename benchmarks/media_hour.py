@@ -47,6 +47,7 @@ class Minute:
     marks: int
     silent: float
     starved: float
+    unheard: float
     talker: float
     listener: float
 
@@ -90,6 +91,7 @@ async def run(sfu: RunningSfu, bench: Bench, path: str, minutes: float) -> None:
                         marks=seen.lost + len(seen.delays),
                         silent=seen.silent,
                         starved=seen.starved,
+                        unheard=seen.unheard,
                         talker=talker.memory(),
                         listener=listener.memory(),
                     )
@@ -117,8 +119,11 @@ def report(path: str, taken: list[Minute]) -> None:
     row("memory of the listener, MB", "listener", 1, MAX_MEMORY_GROWTH, is_share=True)
     print_table(rows)
     lost, marks = sum(one.lost for one in taken), sum(one.marks for one in taken)
-    silent, starved = (sum(getattr(one, what) for one in taken) for what in ("silent", "starved"))
+    silent, starved, unheard = (
+        sum(getattr(one, what) for one in taken) for what in ("silent", "starved", "unheard")
+    )
     print(
         f"{path}: {lost} of {marks} marks lost, latest {1000 * max(m.latest for m in taken):.0f} "
-        f"ms, silent {silent:.2f} s, card starved by the machine {starved:.2f} s"
+        f"ms, silent {silent:.2f} s; the sound server gave the card nothing for {starved:.2f} s "
+        f"and took nothing from it for {unheard:.2f} s"
     )

@@ -101,16 +101,16 @@ class Bench:
             self._daemon = subprocess.Popen(
                 command, env={**os.environ, **home}, stdout=log, stderr=log
             )
-        # Its main thread too needs priority, or clients see stalls of 50-280 ms on a busy
-        # machine (docs/audio.md, "Cards and sound servers"); without the right to it, tests are
-        # only less steady.
-        with suppress(OSError):
-            os.sched_setscheduler(self._daemon.pid, os.SCHED_RR, os.sched_param(5))
         deadline = time.monotonic() + START_TIMEOUT
         while CABLE_B not in self.pactl("list", "short", "sinks"):
             if time.monotonic() > deadline or self._daemon.poll() is not None:
                 raise RuntimeError((self.folder / "daemon.log").read_text())
             time.sleep(0.02)
+        # Its main thread too needs priority, or clients see stalls of 50-280 ms on a busy
+        # machine (docs/audio.md, "Cards and sound servers"); without the right to it, tests are
+        # only less steady. It gives back what it had before it was ready.
+        with suppress(OSError):
+            os.sched_setscheduler(self._daemon.pid, os.SCHED_RR, os.sched_param(5))
 
     def stop_daemon(self) -> None:
         """Kill the daemon, as a crash would."""

@@ -58,7 +58,12 @@ MARK_SAMPLES: Final = 480
 MARK_EVERY: Final = 0.25
 """Seconds from mark to mark; as one looks like the other, what is as late as that is lost."""
 
-MARK_THRESHOLD: Final = 0.05
+MARK_BEND: Final = 0.05
+"""Second difference that a mark has, also after a codec, and the tone never."""
+
+MARK_SHARE: Final = 0.4
+"""Of half a mark, that bends so: a click, where some sound is missing, does so for a moment."""
+
 QUIET: Final = 0.002
 """Of full scale; a sine of `LEVEL` stays below it for a sample or two only."""
 
@@ -78,6 +83,7 @@ class CardReport:
         heard: Seconds of sound that came out.
         silent: Seconds of them that were a gap.
         starved: Seconds in which the sound server gave the card nothing to play.
+        unheard: Seconds that it did not take from the card.
     """
 
     delays: tuple[float, ...]
@@ -85,6 +91,7 @@ class CardReport:
     heard: float
     silent: float
     starved: float
+    unheard: float
 
 
 class SkewedCard:
@@ -183,6 +190,11 @@ class _Mouth:
         return sound
 
 
+_HALF: Final = MARK_SAMPLES // 2
+_LOOK_BACK: Final = _HALF + 1
+"""Samples that are looked at once more, behind a piece: a mark is one when half of it is there."""
+
+
 class _Ear:
     """What came out: when the marks did, and how much of it was silence."""
 
@@ -190,17 +202,19 @@ class _Ear:
         self._every = every
         self.position = self.silent = self._quiet = self._next = 0
         self.marks: list[float] = []
-        self._last = np.zeros(2, np.float32)
+        self._line = np.zeros(_LOOK_BACK, np.float32)
 
     def hear(self, sound: Sound, now: float, rate: float) -> None:
-        line = np.concatenate([self._last, sound])
-        self._last = line[-2:]
-        # Second differences: of the tone they are 40 times smaller than of the mark.
-        bend = np.abs(line[2:] - 2 * line[1:-1] + line[:-2])
-        for index in np.flatnonzero(bend > MARK_THRESHOLD):
-            if self.position + int(index) >= self._next:
-                self.marks.append(now - (len(sound) - int(index)) / rate)
-                self._next = self.position + int(index) + self._every // 2
+        line = np.concatenate([self._line, sound])
+        self._line = line[-_LOOK_BACK:]
+        bends = np.abs(line[2:] - 2 * line[1:-1] + line[:-2]) > MARK_BEND
+        so_far = np.concatenate([[0], np.cumsum(bends)])
+        is_mark = so_far[_HALF:] - so_far[:-_HALF] >= MARK_SHARE * _HALF
+        for index in np.flatnonzero(bends[: len(is_mark)] & is_mark):
+            begins_at = len(sound) + _HALF - int(index)  # samples ago
+            if self.position + len(sound) - begins_at >= self._next:
+                self.marks.append(now - begins_at / rate)
+                self._next = self.position + len(sound) - begins_at + self._every // 2
                 break
         for is_quiet in (np.abs(sound) < QUIET).tolist():
             self._quiet = self._quiet + 1 if is_quiet else 0
@@ -238,9 +252,9 @@ class _Card:
         self._mouth, self._ear = _Mouth(every), _Ear(every)
         self._in_time = mark_every  # what is later was the next one
         self._started_at = time.monotonic()
-        self._played = self._starved = 0
+        self._played = self._starved = self._unheard = 0
         self._rest = b""
-        self._reported = (0, 0, 0)
+        self._reported = (0, 0, 0, 0)
 
     def turn(self) -> None:
         """Hear and play what is due."""
@@ -248,8 +262,10 @@ class _Card:
         due = int((now - self._started_at) * self._source_rate) - self._mouth.position
         if due > 0:
             sound = np.repeat(self._mouth.say(due, now, self._source_rate), CHANNELS)
+            taken = 0
             with suppress(BlockingIOError):  # nobody hears: lost, as in a card
-                os.write(self._source, sound.tobytes())
+                taken = os.write(self._source, sound.tobytes())
+            self._unheard += due - taken // BYTES
         due = int((now - self._started_at) * self._sink_rate) - self._played
         if due <= 0:
             return
@@ -271,15 +287,13 @@ class _Card:
         begin = ear.marks[0] - self._in_time if ear.marks else horizon
         said = [at for at in mouth.marks if begin <= at < horizon]
         delays, lost = _pair(said, ear.marks, self._in_time)
-        before, self._reported = self._reported, (ear.position, ear.silent, self._starved)
+        counts = ear.position, ear.silent, self._starved, self._unheard
+        before, self._reported = self._reported, counts
         mouth.marks = [at for at in mouth.marks if at >= horizon]
         ear.marks = [at for at in ear.marks if at >= horizon]
-        heard, silent, starved = (
-            (now - then) / RATE for now, then in zip(self._reported, before, strict=True)
-        )
-        return {
-            "delays": delays, "lost": lost, "heard": heard, "silent": silent, "starved": starved,
-        }  # fmt: skip
+        seconds = [(now - then) / RATE for now, then in zip(counts, before, strict=True)]
+        names = "heard", "silent", "starved", "unheard"
+        return {"delays": delays, "lost": lost, **dict(zip(names, seconds, strict=True))}
 
 
 def _shrink(fifo: int) -> None:
