@@ -20,7 +20,7 @@ from typing import Final
 
 from utd_rx.media.priority import threads
 
-MAX_SHARE: Final = 0.75
+MAX_SHARE: Final = 0.8
 """Of a core, that all threads together may take. On several cores they take more, never less, so
 that nothing goes to and fro."""
 
