@@ -19,6 +19,12 @@ HERE: Final[Mapping[str, str]] = {
     "test_calls_at_random.py::test_two_hundred_users_call_each_other_at_random": (
         "its rooms are fakes, which are nowhere else"
     ),
+    "test_gathered.py::test_a_camera_has_all_cores_and_sound_alone_has_one": (
+        "says itself which room lives where, one of them here"
+    ),
+    "test_gathered.py::test_who_looks_at_somebody_has_all_cores_until_nobody_looks": (
+        "says itself which room lives where, one of them here"
+    ),
     "test_media_deaths.py::test_a_process_that_is_killed_is_replaced_and_heard_again": (
         "says itself which room lives where, one of them here"
     ),
