@@ -23,7 +23,7 @@ from typing import Final
 
 from utd_rx.media.choice import VARIABLE
 from utd_rx.media.far import FarEnd
-from utd_rx.media.gathering import MAX_SHARE, Gathering
+from utd_rx.media.gathering import Gathering
 from utd_rx.media.priority import Priority
 from utd_rx.media.wire import Beat, ChildLog
 from utd_rx.models.secrets import foreign_text
@@ -87,8 +87,8 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
                 await over.wait()
         far.pipe.post(Beat())
         priority.look()
-        is_light = priority.is_first and priority.share <= MAX_SHARE and not _codes_pictures(far)
-        place.look(is_wanted=is_light and hosted.has_loaded())
+        is_wanted = priority.is_first and hosted.has_loaded() and not _codes_pictures(far)
+        place.look(priority.share, is_wanted=is_wanted)
         if os.fstat(2).st_size > MAX_WORDS:
             os.ftruncate(2, 0)
             os.lseek(2, 0, os.SEEK_SET)
