@@ -16,7 +16,7 @@ from utd_rx import RoomSession, TestPattern, ToneSource, open_room
 from utd_rx.media.choice import Media
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.realtime,  # alone: others of its priority would keep the core busy
     pytest.mark.parametrize("sfu_kind", [pytest.param("embedded", marks=pytest.mark.embedded)]),
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one core"),
     pytest.mark.skipif(not is_allowed(), reason="no real-time priority may be taken here"),
