@@ -100,3 +100,12 @@ def test_a_process_that_takes_a_core_gives_it_back_and_who_is_nice_takes_none() 
     look = "priority.MAX_SHARE = -1\nfor _ in range(priority.LOOKS): ours.look()\n"
     assert run(f"{look}print(policies())") == ordinary
     assert run("print(policies())", "os.nice(5)") == ordinary
+
+
+@pytest.mark.parametrize("nice", [0, 5])
+def test_who_yields_to_all_others_goes_on_to(nice: int) -> None:
+    idle = f"os.nice({nice}); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
+    told = run("print(policies() - {os.SCHED_OTHER}, ours.is_first)", idle)
+    policies, is_first = told.rsplit(maxsplit=1)
+    assert str(os.SCHED_IDLE) in policies
+    assert is_first == "False"

@@ -58,13 +58,14 @@ class Priority:
         signal.signal(signal.SIGXCPU, lambda number, frame: self._give_back())
 
     def take(self) -> None:
-        """Take the best that is allowed; nothing real-time for who was made nice."""
+        """Take the best that is allowed; nothing real-time for who was made nice, and nothing for
+        who is to yield to all others (`SCHED_IDLE`, `SCHED_BATCH`)."""
         self._again_at = None
         with suppress(OSError, ValueError):  # whatever a kernel or a sandbox says
             if os.getpriority(os.PRIO_PROCESS, 0) <= 0:
                 _limit()
                 _move_all(os.SCHED_OTHER, os.SCHED_RR, PRIORITY)
-                self.is_first = True
+                self.is_first = os.sched_getscheduler(0) == os.SCHED_RR
                 return
         with suppress(OSError, AttributeError):
             _ask_for_slices()
@@ -110,7 +111,8 @@ def _ask_for_slices() -> None:
         ask, nice = ctypes.CDLL(None).syscall, os.getpriority(os.PRIO_PROCESS, 0)
         attributes = _Attributes(size=ctypes.sizeof(_Attributes), nice=nice, slice=SLICE)
         for thread in threads():  # where the kernel refuses all stays as it is
-            ask(number, thread, ctypes.byref(attributes), 0)
+            if os.sched_getscheduler(thread) == os.SCHED_OTHER:
+                ask(number, thread, ctypes.byref(attributes), 0)
 
 
 def threads() -> list[int]:
