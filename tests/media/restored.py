@@ -43,6 +43,7 @@ class Restored(Batches[ev.RoomEvent]):
         remotes: Who is there then.
         joined_to: What it found when it joined.
         refusal: What joining it is answered with, once.
+        errors: What starting the next processes raises, one each.
         early: What the next room tells before its join has answered.
         closed: Whether its gate is.
         room: The port.
@@ -57,6 +58,7 @@ class Restored(Batches[ev.RoomEvent]):
         self.permission = ALL
         self.remotes: tuple[RemoteParticipant, ...] = (BEN,)
         self.refusal: UTDStreamException | None = None
+        self.errors: list[Exception] = []
         self.early: tuple[ev.RoomEvent, ...] = ()
         self.closed = False
         self.succession = Succession(self._start, self.clock)
@@ -64,6 +66,8 @@ class Restored(Batches[ev.RoomEvent]):
         self.room.listen(self.take)
 
     def _start(self) -> FakeHost:
+        if self.errors:
+            raise self.errors.pop()
         self.hosts.append(FakeHost())
         return self.hosts[-1]
 

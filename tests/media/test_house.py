@@ -7,6 +7,7 @@ import asyncio
 from tests.media.hosts import FakeHost
 from utd_rx.media.house import House, house
 from utd_rx.models.devices import DeviceKey
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.testing.room import FakeRoom
 
 
@@ -18,13 +19,16 @@ class Serving(FakeHost):
 
 
 class Street:
-    """A house, and the processes it has had."""
+    """A house, the processes it has had, and what starting the next ones raises, one each."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.hosts: list[Serving] = []
-        self.house = House(self._start)
+        self.errors: list[Exception] = []
+        self.house = House(self._start, clock)
 
     def _start(self) -> Serving:
+        if self.errors:
+            raise self.errors.pop()
         self.hosts.append(Serving())
         return self.hosts[-1]
 

@@ -18,6 +18,7 @@ from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.restoring_room import RestoringRoom
 from utd_rx.media.succession import Succession
 from utd_rx.models.devices import DeviceKey
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
 
 class House:
@@ -25,17 +26,20 @@ class House:
 
     Args:
         start: Starts a media process.
+        clock: As of `Succession`.
     """
 
-    def __init__(self, start: Callable[[], Any] = MediaProcess) -> None:
-        self.succession: Final[Succession[Any]] = Succession(start)
+    def __init__(
+        self, start: Callable[[], Any] = MediaProcess, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.succession: Final[Succession[Any]] = Succession(start, clock)
         self._audios: dict[BackendName, AfarAudio] = {}
         self._holds = 0
 
     def hold(self) -> Hold:
         """Let it be there, from now on until that is let go of."""
-        self._holds += 1
         self.succession.begin()
+        self._holds += 1
         return Hold(self)
 
     def room(self, needs: Callable[[DeviceKey], bool], **options: Any) -> RestoringRoom:

@@ -7,6 +7,7 @@ last. A microphone that a room has opened is opened by that room again.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -190,9 +191,10 @@ class RestoringAudio:
                 listener.sink((gone,))
 
     async def restore(self) -> None:
-        for key, device in self._devices.items():
-            if device.is_open and (far := self._far) is not None:
-                await self._reopen(far, key)
+        # All at once: one that hangs holds up none of the others.
+        if (far := self._far) is not None:
+            wanted = [key for key, device in self._devices.items() if device.is_open]
+            await asyncio.gather(*(self._reopen(far, key) for key in wanted))
 
     def given_up(self, failure: UTDStreamException) -> None:
         for key in self._devices:

@@ -107,7 +107,7 @@ class RestoringData:
             await self._settled.wait()
             if self._is_closed:
                 raise conflict(ConflictReason.CLOSED, "The room is closed.")
-            await self._succession.host()
+            await self._succession.host(lambda: not self._is_closed)
             if self._far is not None and self._settled.is_set():
                 return self._far
 

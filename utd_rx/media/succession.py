@@ -8,11 +8,22 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import (
+    ConflictReason,
+    UTDErrorCode,
+    UTDStreamException,
+    conflict,
+    foreign_failure,
+)
 from utd_rx.media.backoff import MAX_DEATHS, WINDOW, Deaths
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock, sleep_until
+from utd_rx.state.reports import report
 
 logger: Final = logging.getLogger(__name__)
+
+DEVICES_WITHIN: Final = 1.5
+"""Seconds that heirs of a higher rank wait for those of a lower one. A card opens in a tenth of
+one; one that hangs, as its driver or its sound server does, is to keep no room out."""
 
 
 class Host(Protocol):
@@ -59,9 +70,11 @@ class Heir(Protocol):
 class Succession(Generic[H]):
     """Starts a process when one is needed, and its successor when it dies; on one loop.
 
+    A successor that cannot be started counts as one that has died, but in `deaths`.
+
     Args:
         start: Starts one; it never waits.
-        clock: Of the time between deaths.
+        clock: Of the time between deaths, and of patience with devices.
 
     Attributes:
         deaths: How many have died.
@@ -81,7 +94,7 @@ class Succession(Generic[H]):
 
     @property
     def failure(self) -> UTDStreamException | None:
-        """Why the last one that died did."""
+        """Why the last one that died did, or the last successor was not started."""
         return self._failure
 
     @property
@@ -106,25 +119,23 @@ class Succession(Generic[H]):
         if self._host is None and self._died.delay(self._clock.now()) == 0:
             self._make()
 
-    async def host(self) -> H:
+    async def host(self, is_wanted: Callable[[], bool] = lambda: True) -> H:
         """Return the one that lives; start one where there is none, after a while where one has
         died just now.
 
+        Args:
+            is_wanted: Asked once it may be started, as whoever waits for it may be over by then.
+
         Raises:
             UTDStreamException: `FEATURE_DISABLED`, with the last words of the last one, after
-                three deaths within a minute; `CONFLICT` closed.
+                three deaths within a minute, or why it cannot be started; `CONFLICT` closed.
         """
-        while self._host is None:
-            if self._is_closed:
-                raise _closed()
-            now = self._clock.now()
-            delay = self._died.delay(now)
-            if delay is None:
-                raise self._gave_up()
-            if not delay:
-                return self._make()
-            await sleep_until(self._clock, now + delay)
-        return self._host
+        await self._due()
+        if self._host is not None:
+            return self._host
+        if not is_wanted():
+            raise _closed()
+        return self._make()
 
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
@@ -134,60 +145,124 @@ class Succession(Generic[H]):
             self._unlisten()
             for heir in tuple(self._heirs):
                 heir.lost(_closed())
+        await self._stop_replacing()
+        if host is not None:
             await host.aclose()
 
     async def aclose(self) -> None:
         """End it; there is no successor. Idempotent."""
         self._is_closed = True
         self._unlisten()
-        if self._replacing is not None:
-            self._replacing.cancel()
-            await asyncio.wait({self._replacing})
+        await self._stop_replacing()
         host, self._host = self._host, None
         for heir in tuple(self._heirs):
             heir.given_up(_closed())
         if host is not None:
             await host.aclose()
 
+    async def _due(self) -> None:
+        """Wait until there is one, or one may be started."""
+        while self._host is None:
+            if self._is_closed:
+                raise _closed()
+            now = self._clock.now()
+            delay = self._died.delay(now)
+            if delay is None:
+                raise self._gave_up()
+            if not delay:
+                return
+            await sleep_until(self._clock, now + delay)
+
     def _make(self) -> H:
-        host = self._host = self._start()
+        try:
+            host = self._start()
+        except UTDStreamException:
+            raise
+        except Exception as error:
+            words = "no media process can be started"
+            raise foreign_failure(words, error, code=UTDErrorCode.FEATURE_DISABLED) from error
+        self._host = host
         self._unlisten = host.on_end(self._ended)
         for heir in tuple(self._heirs):
             heir.attach(host)
         return host
 
     def _ended(self, failure: UTDStreamException) -> None:
-        self._host, self._failure = None, failure
+        self._host = None
         self.deaths += 1
-        self._died = self._died.after(self._clock.now())
-        logger.warning("%s", failure.message)
+        self._count(failure)
         if self._replacing is not None:
             self._replacing.cancel()
             self._replacing = None
         for heir in tuple(self._heirs):
             heir.lost(failure)
-        if any(heir.is_wanted for heir in self._heirs):
+        if self._is_wanted():
             name = "utd_rx.media: replace the media process"
             self._replacing = asyncio.get_running_loop().create_task(self._replace(), name=name)
 
+    def _count(self, failure: UTDStreamException) -> None:
+        self._failure = failure
+        self._died = self._died.after(self._clock.now())
+        logger.warning("%s", failure.message)
+
+    def _is_wanted(self) -> bool:
+        return any(heir.is_wanted for heir in self._heirs)
+
     async def _replace(self) -> None:
+        """Start a successor, unless nobody wants one by then, and restore what was there."""
+        while self._host is None:
+            try:
+                await self._due()
+            except UTDStreamException as error:
+                logger.error("%s", error.message)  # noqa: TRY400 - nothing of ours went wrong
+                for heir in tuple(self._heirs):
+                    heir.given_up(error)
+                return
+            if self._host is None:
+                if not self._is_wanted():
+                    return
+                try:
+                    self._make()
+                except UTDStreamException as error:
+                    self._count(error)
+        async with asyncio.TaskGroup() as group:
+            for _, heirs in groupby(tuple(self._heirs), key=lambda heir: heir.rank):
+                name = "utd_rx.media: restore in a media process"
+                await self._patient({group.create_task(_restored(one), name=name) for one in heirs})
+
+    async def _patient(self, restoring: set[asyncio.Task[None]]) -> None:
+        """Wait for them, or for as long as who comes after them does: they go on."""
+        enough = sleep_until(self._clock, self._clock.now() + DEVICES_WITHIN)
+        patience = asyncio.create_task(enough, name="utd_rx.media: be patient with devices")
         try:
-            await self.host()
-        except UTDStreamException as error:
-            logger.error("%s", error.message)  # noqa: TRY400 - nothing of ours went wrong
-            for heir in tuple(self._heirs):
-                heir.given_up(error)
-            return
-        for _, heirs in groupby(tuple(self._heirs), key=lambda heir: heir.rank):
-            await asyncio.gather(*(heir.restore() for heir in heirs))
+            while restoring and not patience.done():
+                wait = asyncio.wait({*restoring, patience}, return_when=asyncio.FIRST_COMPLETED)
+                restoring = (await wait)[1] - {patience}
+        finally:
+            patience.cancel()
+
+    async def _stop_replacing(self) -> None:
+        replacing, self._replacing = self._replacing, None
+        if replacing is not None:
+            replacing.cancel()
+            await asyncio.wait({replacing})
 
     def _gave_up(self) -> UTDStreamException:
         words = "" if self._failure is None else f": {self._failure.message}"
         return UTDStreamException(
-            f"{MAX_DEATHS} media processes have died within {WINDOW:.0f} s, so no other is started "
-            f'for a while (media="inline" does without){words}',
+            f"{MAX_DEATHS} media processes have died or could not be started within "
+            f'{WINDOW:.0f} s, so no other is tried for a while (media="inline" does without)'
+            f"{words}",
             code=UTDErrorCode.FEATURE_DISABLED,
         )
+
+
+async def _restored(heir: Heir) -> None:
+    """Restore one, whose trouble is not everybody's."""
+    try:
+        await heir.restore()
+    except Exception as error:  # noqa: BLE001 - reported
+        report(error, "restoring what was in a media process")
 
 
 def _closed() -> UTDStreamException:
