@@ -17,6 +17,7 @@ the moment between publishing and muting.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
@@ -135,7 +136,10 @@ def done(wished: Wished, step: Step, result: Any = None) -> Wished:
             return evolve(wished, subscribed=wished.subscribed.set(sid, word))
         case PublishAgain(own=own):
             now = wished.tracks.get(own.track.sid)
-            return wished if now is None else republished(wished, now, result)
+            if now is None:
+                return wished
+            track = evolve(result, is_muted=now.track.is_muted)
+            return republished(wished, now, track)
         case ReceiveAgain(number=number):
             reception = wished.receptions.get(number)
             if reception is None:
@@ -146,6 +150,37 @@ def done(wished: Wished, step: Step, result: Any = None) -> Wished:
                 return wished
             return data_published(wished, number, evolve(data, there=result))
     return evolve(wished, is_said=True)
+
+
+def amends(wished: Wished, step: Step, result: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield what the room of this life is to be told behind `step`, method and arguments, as the
+    wish has changed while it was taken.
+
+    | step | when meanwhile | told |
+    | --- | --- | --- |
+    | `PublishAgain` | it was taken down | `unpublish` |
+    | `PublishAgain` | it was muted | `set_muted` |
+    | `ReceiveAgain` | it was ended | its end |
+    | `ReceiveAgain` | it is to be played louder or softer | `set_gain` |
+    | `PublishDataAgain` | it was taken down | `unpublish_data_track` |
+
+    Whatever else changes a wish waits until all is there.
+    """
+    match step:
+        case PublishAgain(own=own):
+            track = wished.tracks.get(own.track.sid)
+            if track is None:
+                yield "unpublish", result.sid
+            elif track.track.is_muted:
+                yield "set_muted", result.sid, True
+        case ReceiveAgain(number=number, reception=begun):
+            reception = wished.receptions.get(number)
+            if reception is None:
+                yield begun.end, result
+            elif reception.options != begun.options:
+                yield "set_gain", result, reception.options["gain"]
+        case PublishDataAgain(number=number) if number not in wished.data_tracks:
+            yield "unpublish_data_track", result
 
 
 def given_up(wished: Wished) -> Wished:

@@ -274,15 +274,18 @@ class RestoringRoom(RestoringMedia):
                 return ev.LocalTrackFailed(step.own.track.sid, error)
             return None
         if self._far is far and self._wished.is_joined:
+            amends = tuple(lacking.amends(self._wished, step, result))
             self._wished = lacking.done(self._wished, step, result)
+            for method, *args in amends:
+                await getattr(far, method)(*args)
             if isinstance(step, JoinAgain):
                 self._catch_up(far)
                 told = step.address.encryption
                 while (keys := self._wished.keys) is not told and keys is not None:
                     told = keys  # which were changed while it was joined again
                     await far.encrypt(keys)
-        if isinstance(step, PublishAgain):
-            return ev.LocalTrackRepublished(result, step.own.track.sid)
+        if isinstance(step, PublishAgain) and (own := self._wished.own(step.own.track.sid)):
+            return ev.LocalTrackRepublished(own.track, step.own.track.sid)
         return None
 
     def _catch_up(self, far: RoomPort) -> None:
