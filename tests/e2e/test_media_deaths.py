@@ -120,3 +120,21 @@ async def outlive(pair: tuple[RoomSession, RoomSession], how: signal.Signals) ->
     assert (now.deaths, now.pid != before) == (1, True)
     assert house().succession.deaths == 1
     await ben.send_data(b"x")
+
+
+@pytest.mark.parametrize("sfu_kind", [pytest.param("embedded", marks=pytest.mark.embedded)])
+async def test_who_begins_to_listen_as_it_dies_hears_its_successor(
+    pair: tuple[RoomSession, RoomSession],
+) -> None:
+    anna, _ = pair
+    await anna.remote_participants.until(
+        lambda people: any(track.is_subscribed for who in people for track in who.tracks),
+        timeout=PATIENCE,
+    )
+    pid = (await anna.statistics()).media.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # so that it is under way when it dies
+    ear = Ear(anna, "ben")
+    os.kill(pid, signal.SIGKILL)
+    await ear.hears()
+    assert house().succession.deaths == 1

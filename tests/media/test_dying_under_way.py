@@ -12,12 +12,14 @@ from attrs import evolve
 
 from tests.media.restored import BEN, FACE, VOICE, Restored, turns
 from utd_rx.audio.sources import ToneSource
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media.restoring_room import RestoringRoom
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
 from utd_rx.models.video import VideoFrame
-from utd_rx.testing.contracts import PATIENCE
+from utd_rx.ports.data import SelfDescription
+from utd_rx.testing.contracts import PATIENCE, refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker
 from utd_rx.testing.room import FakeRoom
 
@@ -81,6 +83,203 @@ async def peopled() -> Restored:
     stage = Restored()
     stage.remotes = PEOPLE
     return await stage.joined()
+
+
+# --- receptions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", RECEPTIONS)
+async def test_what_begins_to_be_received_as_it_dies_comes_from_its_successor(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, end, bring = RECEPTIONS[kind]
+    stage, came = await peopled(), list[Any]()
+    held = Held(monkeypatch, kind)
+    beginning = asyncio.create_task(begin(stage.room, came.append))
+    await held.begun()
+    held.let_go()
+    stage.die()
+    await stage.again()
+    number = await beginning
+    bring(stage.now)
+    assert len(came) == 1
+    stage.die()
+    await stage.again(1)
+    bring(stage.now)
+    assert len(came) == 2
+    await getattr(stage.room, end)(number)
+    bring(stage.now)
+    assert len(came) == 2
+
+
+@pytest.mark.parametrize("is_here", [False, True], ids=["there", "here"])
+async def test_so_does_what_begins_to_be_played(
+    is_here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, speaker = Restored(), Loudspeaker()
+    room = RestoringRoom(stage.succession, stage.serve_room, needs=lambda key: not is_here)
+    await room.connect("wss://x", "token-1")
+    held = Held(monkeypatch, "hear" if is_here else "route")
+    beginning = asyncio.create_task(room.route(VOICE.sid, speaker.key, name="ben", gain=0.5))
+    await held.begun()
+    held.let_go()
+    stage.die()
+    route = await beginning
+    stage.now.play(VOICE.sid, FRAME)
+    voice = speaker.voices[-1]
+    assert (voice.name, voice.gain, len(voice.frames)) == ("ben", 0.5, 1)
+    await room.unroute(route)
+    assert voice.is_closed
+    await room.aclose()
+
+
+async def test_it_begins_once_the_track_arrives_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, came = await peopled(), list[AudioFrame]()
+    held = Held(monkeypatch, "hear")
+    beginning = asyncio.create_task(stage.room.hear(VOICE.sid, came.extend))
+    await held.begun()
+    held.let_go()
+    stage.remotes = (evolve(BEN, tracks=(evolve(VOICE, is_subscribed=False), FACE)),)
+    stage.die()
+    await turns(20)
+    assert not beginning.done()
+    stage.now.emit(ev.TrackSubscribed("ben", VOICE))
+    await beginning
+    stage.now.play(VOICE.sid, FRAME)
+    assert len(came) == 1
+
+
+async def test_of_a_track_that_is_gone_by_then_it_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage, came = await peopled(), list[AudioFrame]()
+    held = Held(monkeypatch, "hear")
+    beginning = asyncio.create_task(stage.room.hear(VOICE.sid, came.extend))
+    await held.begun()
+    held.let_go()
+    stage.remotes = (evolve(BEN, tracks=(FACE,)),)
+    stage.die()
+    assert (await refusal(beginning)).code is UTDErrorCode.NOT_FOUND
+    stage.remotes = PEOPLE
+    stage.die()
+    await stage.again(1)
+    stage.now.play(VOICE.sid, FRAME)
+    assert came == []
+
+
+async def test_it_ends_with_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: dict[str, tuple[Callable[[Restored], Coroutine[Any, Any, None]], ConflictReason]] = {
+        "left": (lambda stage: stage.room.disconnect(), ConflictReason.NOT_JOINED),
+        "closed": (lambda stage: stage.room.aclose(), ConflictReason.CLOSED),
+    }
+    held = Held(monkeypatch, "hear")
+    for end, reason in ends.values():
+        stage = await peopled()
+        beginning = asyncio.create_task(stage.room.hear(VOICE.sid, print))
+        await held.begun()
+        held.let_go()
+        stage.die()
+        await turns(1)
+        await end(stage)
+        assert (await refusal(beginning)).reason is reason
+
+
+async def test_where_there_is_no_successor_it_fails_with_the_last_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = await peopled()
+    held = Held(monkeypatch, "hear")
+    beginning = asyncio.create_task(stage.room.hear(VOICE.sid, print))
+    await held.begun()
+    for seconds in (0.0, 1.0, 0.0):
+        stage.die()
+        await turns(4)
+        stage.clock.advance(seconds)
+        await turns(20)
+    failed = await refusal(beginning)
+    assert failed.code is UTDErrorCode.FEATURE_DISABLED
+    assert "killed" in failed.message
+
+
+@pytest.mark.parametrize("is_restoring", [False, True], ids=["joining", "beginning again"])
+async def test_who_is_cancelled_meanwhile_receives_nothing_ever_after(
+    is_restoring: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, came = await peopled(), list[AudioFrame]()
+    held = Held(monkeypatch, "hear")
+    joining = Held(monkeypatch, "connect")
+    beginning = asyncio.create_task(stage.room.hear(VOICE.sid, came.extend))
+    await held.begun()
+    stage.die()
+    await joining.begun()
+    if is_restoring:
+        joining.let_go()
+        await held.begun(2)
+    beginning.cancel()
+    await asyncio.wait({beginning})
+    assert beginning.cancelled()
+    joining.let_go()
+    held.let_go()
+    await stage.until(lambda event: isinstance(event, ev.Reconnected))
+    stage.now.play(VOICE.sid, FRAME)
+    assert came == []
+
+
+# --- the last word ------------------------------------------------------------------------------
+
+
+async def test_what_is_being_said_of_oneself_is_said_by_its_successor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = await peopled()
+    held = Held(monkeypatch, "describe")
+    saying = asyncio.create_task(stage.room.describe(SelfDescription(name="Me")))
+    await held.begun()
+    held.let_go()
+    stage.die()
+    await stage.again()
+    await saying
+    await turns()
+    assert stage.now.snapshot.local.name == "Me"
+
+
+async def test_what_is_being_unmuted_is_heard_from_its_successor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = await peopled()
+    track = await stage.room.publish(tone := ToneSource())
+    await stage.room.set_muted(track.sid, True)
+    stage.die()
+    await stage.again()
+    held = Held(monkeypatch, "publish")
+    unmuting = asyncio.create_task(stage.room.set_muted(track.sid, False))
+    await held.begun()
+    held.let_go()
+    stage.die()
+    await stage.again(1)
+    await unmuting
+    assert list(stage.now.sources.values()) == [tone]
+
+
+async def test_what_is_done_once_fails_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    once: dict[str, Callable[[Restored], Coroutine[Any, Any, object]]] = {
+        "publish": lambda stage: stage.room.publish(ToneSource()),
+        "publish_data_track": lambda stage: stage.room.publish_data_track("mine"),
+        "send_data": lambda stage: stage.room.send_data(b"x"),
+        "statistics": lambda stage: stage.room.statistics(),
+    }
+    for method, ask in once.items():
+        stage = await peopled()
+        held = Held(monkeypatch, method)
+        asking = asyncio.ensure_future(ask(stage))
+        await held.begun()
+        held.let_go()
+        stage.die()
+        assert (await refusal(asking)).code is UTDErrorCode.NETWORK
+        await stage.again()
+        assert stage.now.sources == {}
+        assert stage.now.sent == []
+        assert not stage.now.data_tracks.published
 
 
 # --- what changes while it is restored ----------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import evolve
 
@@ -24,6 +24,8 @@ from utd_rx.ports.transfers import (
     TransferSink,
     topic_name,
 )
+
+T = TypeVar("T")
 
 LIVES: Final = 2**32
 """A room's own number of a call or a stream, of whatever size, and behind it the life that it
@@ -58,8 +60,7 @@ class RestoringData:
         await far.send_data(data, reliable=reliable, topic=topic, to=to)
 
     async def describe(self, description: SelfDescription) -> None:
-        far = await self._there()
-        await far.describe(description)
+        await self._outlive(lambda far: far.describe(description))
         self._wished = wishes.described(self._wished, description)
 
     async def call(self, request: MethodRequest) -> str:
@@ -113,6 +114,20 @@ class RestoringData:
 
     def _lives(self, far: RoomPort) -> bool:
         return self._far is far and self._host.failure is None
+
+    async def _outlive(self, command: Callable[[RoomPort], Coroutine[Any, Any, T]]) -> T:
+        """Tell the room of this life what may be told twice; where it dies meanwhile, the next."""
+        while True:
+            far = await self._there()
+            try:
+                result = await command(far)
+            except UTDStreamException:
+                if self._lives(far):
+                    raise
+            else:
+                if self._lives(far):
+                    return result
+            await asyncio.sleep(0)  # heirs are told of a death behind the calls it has ended
 
     async def _state(self, command: Callable[[RoomPort], Coroutine[Any, Any, None]]) -> None:
         """Tell the room of this life what is kept already: where it dies, its successor is told."""

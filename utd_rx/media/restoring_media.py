@@ -1,13 +1,26 @@
-"""What a `RestoringRoom` publishes and receives: tracks, and what is heard and seen of others."""
+"""What a `RestoringRoom` publishes and receives: tracks, and what is heard and seen of others.
+
+What becomes of a command that is under way when the process dies:
+
+| command | then | for |
+| --- | --- | --- |
+| `hear`, `look`, `route`, `read_data_track` | the successor does it | nobody would begin it anew |
+| `set_subscribed`, `set_gain`, `set_muted`, `describe`, `encrypt` | so as well | it is a state |
+| `unpublish`, `unhear` and the like | it is done | what was to end has ended |
+| `publish`, `publish_data_track`, `replace`, `connect` | `NETWORK` | its answer is of that life |
+| `send_data`, `call`, streams, `statistics` | `NETWORK` | twice is not once |
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final
 
 from attrs import evolve
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.media import wished as wishes
 from utd_rx.media.restoring_data import RestoringData
 from utd_rx.media.succession import Succession
@@ -102,11 +115,19 @@ class RestoringMedia(RestoringData):
         if muted:
             self._wished = wishes.changed(self._wished, own, track=track)
             return None
-        far = await self._there()
+
+        async def publish(far: RoomPort) -> TrackPublication | None:
+            now = self._wished.own(own.track.sid)
+            if now is None or now.there is not None:
+                return None
+            return await far.publish(now.source, now.track.source)
+
+        republished = await self._outlive(publish)
         now = self._wished.own(own.track.sid)
-        if now is None or now.there is not None:
+        if republished is None:
             return await self.set_muted(own.track.sid, muted)
-        republished = await far.publish(now.source, now.track.source)
+        if now is None:  # it was taken down meanwhile
+            return await self._state(lambda far: far.unpublish(republished.sid))
         self._wished = wishes.republished(self._wished, now, republished)
         identity = self._wished.roster.identity
         self._pass(
@@ -230,11 +251,23 @@ class RestoringMedia(RestoringData):
     # --- inside ---------------------------------------------------------------------------------
 
     async def _receive(self, reception: WishedReception) -> int:
-        far = await self._there()
-        there = await begin(far, reception)
-        if not self._lives(far):
-            raise self._gone()
+        """Begin a reception, and keep it. Where the process dies meanwhile its successor begins it,
+        once the track arrives; of a track that is gone then it fails as of any."""
         number = next(_numbers)
+
+        async def begun(far: RoomPort) -> int:
+            known = self._wished.receptions.get(number)
+            if known is not None and known.there is not None:
+                return known.there
+            self._wished = wishes.receives(self._wished, number, reception)
+            return await begin(far, reception)
+
+        try:
+            there = await self._outlive(begun)
+        except BaseException:
+            with suppress(UTDStreamException):
+                await self.unhear(number)
+            raise
         self._wished = wishes.receives(self._wished, number, evolve(reception, there=there))
         return number
 

@@ -149,14 +149,11 @@ class RestoringRoom(RestoringMedia):
         # Kept before it is done: a successor joins with the keys of now.
         before, self._wished = self._wished, wishes.encrypted(self._wished, encryption)
         is_kept = self._wished is not before
-        while True:
-            far = await self._there()
-            newest = self._wished.keys if is_kept else None
-            try:
-                return await far.encrypt(newest or encryption)
-            except UTDStreamException:
-                if self._lives(far):
-                    raise
+
+        async def newest(far: RoomPort) -> None:
+            await far.encrypt((self._wished.keys if is_kept else None) or encryption)
+
+        await self._outlive(newest)
 
     async def newest_token(self) -> str:
         address = self._wished.address
