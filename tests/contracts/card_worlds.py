@@ -1,4 +1,4 @@
-"""PortAudio's adapter, and devices of a test's for it."""
+"""The adapters of both backends, and devices of a test's for PortAudio's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from utd_rx.audio.hearing import HearingDevice
 from utd_rx.audio.playing import PlayingDevice
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.ports.local import LocalAudio
+from utd_rx.rtc import platform_audio
+from utd_rx.rtc.platform_audio import PlatformMicrophone, PlatformSpeaker
 
 
 def portaudio_port() -> LocalAudio:
     return LocalAudio(ABILITIES, HearingDevice, PlayingDevice)
+
+
+def platform_port() -> LocalAudio:
+    return LocalAudio(platform_audio.ABILITIES, PlatformMicrophone, PlatformSpeaker)
 
 
 class CardsWorld:

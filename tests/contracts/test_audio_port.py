@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.audio.cards import Cards, fake_cards
-from tests.contracts import far_cards
-from tests.contracts.card_worlds import CardsWorld, portaudio_port
-from tests.rtc.platform_module import FakeModule
+from tests.contracts import far_cards, far_module
+from tests.contracts.card_worlds import CardsWorld, platform_port, portaudio_port
+from tests.rtc.platform_module import patched_module
 from utd_rx.audio.adapter import ABILITIES
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.near import Near
@@ -21,10 +21,8 @@ from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.process import MediaProcess
 from utd_rx.models.devices import AudioDirection
 from utd_rx.ports import living
-from utd_rx.ports.audio import AudioPort
-from utd_rx.ports.local import LocalAudio
+from utd_rx.ports.audio import Abilities, AudioPort
 from utd_rx.rtc import platform_audio
-from utd_rx.rtc.platform_audio import PlatformMicrophone, PlatformSpeaker
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.contracts.audio import AudioBench, AudioContract, AudioWorld
@@ -103,25 +101,39 @@ class TestPortAudio(AudioContract):
         return await reach.bench(portaudio_port, CardsWorld(cards))
 
 
-@pytest.mark.long
-class TestPortAudioInAProcess(AudioContract):
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[AudioBench]:
-        process = MediaProcess()
-        there: Any = process.port(Near, CardsWorld, f"{far_cards.__name__}:world")
-        await there.bring_back()  # no device is opened before its fakes are there
-        near = partial(NearAudio, abilities=ABILITIES)
-        port: Any = process.port(near, AudioPort, f"{far_cards.__name__}:portaudio_port")
-        bench = AudioBench(port, FarWorld(there))
-        yield bench
-        await bench.close()
-        await process.aclose()
+class FarAudioContract(AudioContract):
+    """Of a port whose devices are alive in a media process."""
 
     async def test_what_is_alive_is_found_by_its_key(self, bench: AudioBench) -> None:
         microphone = await bench.make("microphone")
         with pytest.raises(UTDStreamException) as raised:
             living.find(microphone.key)
         assert raised.value.code is UTDErrorCode.NOT_FOUND
+
+
+@asynccontextmanager
+async def far_bench(
+    process: MediaProcess, abilities: Abilities, factory: str, world: AudioWorld
+) -> AsyncIterator[AudioBench]:
+    """Give a bench for the port that `factory` makes in a media process, and end both."""
+    near = partial(NearAudio, abilities=abilities)
+    port: Any = process.port(near, AudioPort, factory)
+    bench = AudioBench(port, world)
+    yield bench
+    await bench.close()
+    await process.aclose()
+
+
+@pytest.mark.long
+class TestPortAudioInAProcess(FarAudioContract):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[AudioBench]:
+        process = MediaProcess()
+        there: Any = process.port(Near, CardsWorld, f"{far_cards.__name__}:world")
+        await there.bring_back()  # no device is opened before its fakes are there
+        factory = f"{far_cards.__name__}:portaudio_port"
+        async with far_bench(process, ABILITIES, factory, FarWorld(there)) as bench:
+            yield bench
 
 
 class FarWorld:
@@ -154,10 +166,15 @@ class ModuleWorld:
 class TestPlatformAudio(AudioContract):
     @pytest.fixture
     async def bench(self, monkeypatch: pytest.MonkeyPatch, reach: Reach) -> AudioBench:
-        module = FakeModule()
-        module.gate.set()
-        monkeypatch.setattr(platform_audio, "module", lambda: module)
-        return await reach.bench(
-            lambda: LocalAudio(platform_audio.ABILITIES, PlatformMicrophone, PlatformSpeaker),
-            ModuleWorld(),
-        )
+        patched_module(monkeypatch)
+        return await reach.bench(platform_port, ModuleWorld())
+
+
+@pytest.mark.long
+class TestPlatformAudioInAProcess(FarAudioContract):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[AudioBench]:
+        factory = f"{far_module.__name__}:platform_port"
+        abilities, world = platform_audio.ABILITIES, ModuleWorld()
+        async with far_bench(MediaProcess(), abilities, factory, world) as bench:
+            yield bench

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from attrs import define, evolve, field
 
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
+from utd_rx.rtc import platform_audio
 
 DEVICES = (
     AudioDevice("0", "default: built-in", AudioDirection.INPUT, 1, 48_000, True),
@@ -47,3 +49,10 @@ class FakeModule:
         self.gate.wait(10)
         self.sides.append(FakeSide(direction))
         return self.sides[-1]
+
+
+def patched_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the adapter use a fake whose sides are held at once."""
+    module = FakeModule()
+    module.gate.set()
+    monkeypatch.setattr(platform_audio, "module", lambda: module)
