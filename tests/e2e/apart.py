@@ -28,6 +28,9 @@ HERE: Final[Mapping[str, str]] = {
     "test_media_deaths.py::test_a_process_that_is_killed_is_replaced_and_heard_again": (
         "says itself which room lives where, one of them here"
     ),
+    "test_media_deaths.py::test_however_it_ends_the_others_hear_its_successor_soon": (
+        "says itself which room lives where, one of them here"
+    ),
     "test_media_deaths.py::test_so_is_one_that_ends_otherwise_or_stands_still": (
         "says itself which room lives where, one of them here"
     ),

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -17,10 +17,16 @@ from tests.rtc.bench import PATIENCE, token
 from tests.support.sfu import RunningSfu
 from utd_rx import RoomSession, ToneSource, UTDConnectionState, open_room
 from utd_rx.media.house import house
+from utd_rx.media.process import SILENCE
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 
-pytestmark = pytest.mark.long
+EMBEDDED = pytest.mark.parametrize(
+    "sfu_kind", [pytest.param("embedded", marks=pytest.mark.embedded)]
+)
+
+SILENT: Final = 1.5
+"""Seconds for which the others may hear nothing, once a process is known to be dead."""
 
 
 @pytest.fixture
@@ -62,6 +68,7 @@ class Ear:
         return time.monotonic() - began
 
 
+@pytest.mark.long
 async def test_a_process_that_is_killed_is_replaced_and_heard_again(
     pair: tuple[RoomSession, RoomSession],
 ) -> None:
@@ -70,7 +77,8 @@ async def test_a_process_that_is_killed_is_replaced_and_heard_again(
     assert (await anna.statistics()).media.deaths == 1
 
 
-@pytest.mark.parametrize("sfu_kind", [pytest.param("embedded", marks=pytest.mark.embedded)])
+@pytest.mark.long
+@EMBEDDED
 @pytest.mark.parametrize(
     "how", [signal.SIGTERM, signal.SIGABRT, signal.SIGSTOP], ids=lambda how: how.name
 )
@@ -82,8 +90,26 @@ async def test_so_is_one_that_ends_otherwise_or_stands_still(
     assert (await anna.statistics()).media.deaths == 1
 
 
-async def outlive(pair: tuple[RoomSession, RoomSession], how: signal.Signals) -> None:
-    """Let Anna's media process die, and see and hear that nothing is missing afterwards."""
+@pytest.mark.realtime
+@EMBEDDED
+@pytest.mark.parametrize(
+    ("how", "noticed"),
+    [
+        pytest.param(signal.SIGKILL, 0.0, id="SIGKILL"),
+        pytest.param(signal.SIGTERM, 0.0, id="SIGTERM"),
+        pytest.param(signal.SIGABRT, 0.0, id="SIGABRT"),
+        pytest.param(signal.SIGSTOP, SILENCE, id="SIGSTOP"),
+    ],
+)
+async def test_however_it_ends_the_others_hear_its_successor_soon(
+    pair: tuple[RoomSession, RoomSession], how: signal.Signals, noticed: float
+) -> None:
+    assert await outlive(pair, how) <= noticed + SILENT
+
+
+async def outlive(pair: tuple[RoomSession, RoomSession], how: signal.Signals) -> float:
+    """Let Anna's media process die, and see and hear that nothing is missing afterwards; return
+    for how many seconds Ben heard nothing of her."""
     anna, ben = pair
     bens, annas = Ear(ben, "anna"), Ear(anna, "ben")
     await bens.hears()
@@ -120,9 +146,11 @@ async def outlive(pair: tuple[RoomSession, RoomSession], how: signal.Signals) ->
     assert (now.deaths, now.pid != before) == (1, True)
     assert house().succession.deaths == 1
     await ben.send_data(b"x")
+    return silent
 
 
-@pytest.mark.parametrize("sfu_kind", [pytest.param("embedded", marks=pytest.mark.embedded)])
+@pytest.mark.long
+@EMBEDDED
 async def test_who_begins_to_listen_as_it_dies_hears_its_successor(
     pair: tuple[RoomSession, RoomSession],
 ) -> None:
