@@ -19,6 +19,7 @@ from utd_rx.audio.observed import ObservableSource
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.lending import LARGEST, travels
 from utd_rx.media.near import Near
+from utd_rx.media.near_room import NearRoom
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.video import Losable, VideoFormat, VideoFrame
 from utd_rx.testing.clock import FakeClock
@@ -100,6 +101,22 @@ async def until(done: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not done():  # noqa: ASYNC110 - both ends turn on this loop
             await asyncio.sleep(0)
+
+
+async def test_what_the_media_process_does_not_read_in_time_is_counted() -> None:
+    there, own = Publishing(), Own()
+    async with ends(NearRoom, Publishing, lambda: there) as port:
+        await port.publish(own)
+        own.sink(frame(0))
+        await until(lambda: there.came)
+        for n in range(1, 251):
+            own.sink(frame(n))
+        await until(lambda: len(there.came) == 101)
+        assert told(there.came[1:]) == told(frame(n) for n in range(151, 251))
+        assert port.unread == 150
+        await port.close()
+        assert own.closed == 1
+        assert port.unread == 150
 
 
 async def test_the_frames_of_a_source_of_the_apps_arrive_until_it_ends() -> None:

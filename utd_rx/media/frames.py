@@ -49,7 +49,14 @@ class FrameWriter:
         self._ring: RingWriter | None = None
         self._sounds: Samples = _NONE  # of its slots
         self._kind = (0, 0, 0)  # of the last frame
+        self._lost = 0  # in rings that are gone
         self._is_closed = False
+
+    @property
+    def lost(self) -> int:
+        """Slots that were overwritten before they were read."""
+        with self._lock:
+            return self._lost + (0 if self._ring is None else self._ring.lost)
 
     def write(self, frames: Sequence[AudioFrame]) -> None:
         """Write frames, in order; nothing after `close`."""
@@ -64,9 +71,8 @@ class FrameWriter:
     def close(self) -> None:
         """Let go of the ring. Idempotent."""
         with self._lock:
-            self._is_closed, self._sounds = True, _NONE
-            if self._ring is not None:
-                self._ring.close()
+            self._is_closed = True
+            self._leave()
 
     def _write(self, frame: AudioFrame) -> None:
         samples, rate = frame.samples, frame.sample_rate
@@ -104,12 +110,18 @@ class FrameWriter:
         if ring is None or ring.shape.slots < wanted:
             if ring is not None:
                 ring.ring()
-                self._sounds = _NONE
-                ring.close()
+                self._leave()
             ring = self._ring = RingWriter(RingShape(wanted, STRIDE))
             self._sounds = ring.slots[:, BODY:].view(np.int16)
             self._announce(ring.shape, ring.descriptors)
         return ring
+
+    def _leave(self) -> None:
+        """Let go of the ring, and keep what it has counted."""
+        ring, self._ring, self._sounds = self._ring, None, _NONE
+        if ring is not None:
+            self._lost += ring.lost
+            ring.close()
 
 
 class FrameReader(LoopReader[tuple[AudioFrame, ...]]):

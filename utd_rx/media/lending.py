@@ -88,7 +88,8 @@ class Lending:
         self._pipe = pipe
         self._numbers = itertools.count(1)
         self._sources: dict[int, Any] = {}
-        self._openings: dict[int, asyncio.Task[None]] = {}
+        self._openings: dict[int, _Opening] = {}
+        self._unread = 0  # of those that are over
         handlers.update(
             {
                 OpenLent: lambda message, _: self._open(message.opening, message.lent),
@@ -110,27 +111,30 @@ class Lending:
         """Close what is open: the media process is gone."""
         self._sources.clear()
         for opening in tuple(self._openings.values()):
-            opening.get_loop().call_soon_threadsafe(opening.cancel)
+            opening.task.get_loop().call_soon_threadsafe(opening.task.cancel)
+
+    @property
+    def unread(self) -> int:
+        """Slots of sound that came faster than the media process has read them."""
+        return self._unread + sum(one.unread for one in tuple(self._openings.values()))
 
     def _open(self, opening: int, lent: int) -> None:
-        work = _Opening(opening, self._sources[lent], self._pipe).run()
-        task = asyncio.create_task(work, name="utd_rx.media: a source of the app's")
-        self._openings[opening] = task
-        task.add_done_callback(partial(self._over, opening))
+        made = self._openings[opening] = _Opening(opening, self._sources[lent], self._pipe)
+        made.task.add_done_callback(partial(self._over, opening))
 
     def _shut(self, opening: int) -> None:
-        if (task := self._openings.get(opening)) is not None:
-            task.cancel()
+        if (made := self._openings.get(opening)) is not None:
+            made.task.cancel()
 
     def _over(self, opening: int, task: asyncio.Task[None]) -> None:
-        del self._openings[opening]
+        self._unread += self._openings.pop(opening).unread
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("an input failed to close", exc_info=error)
         self._pipe.post(LentShut(opening))
 
 
 class _Opening:
-    """One opening of a source, until it is cancelled."""
+    """One opening of a source, until its task is cancelled."""
 
     def __init__(self, number: int, source: Any, pipe: Pipe) -> None:
         self._number = number
@@ -147,8 +151,15 @@ class _Opening:
         else:
             self._writer = sound = FrameWriter(announce)
             self._write = lambda frame: sound.write((frame,))
+        name = "utd_rx.media: a source of the app's"
+        self.task: Final = asyncio.create_task(self._run(), name=name)
 
-    async def run(self) -> None:
+    @property
+    def unread(self) -> int:
+        """Slots of sound; of pictures the newest is all that is wanted."""
+        return self._writer.lost if isinstance(self._writer, FrameWriter) else 0
+
+    async def _run(self) -> None:
         """Open it, say so, say when it ends, and close it when this is cancelled."""
         try:
             stream = await self._source.open(self._put)

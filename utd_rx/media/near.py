@@ -112,8 +112,9 @@ class NearEnd:
 
     @property
     def unread(self) -> int:
-        """Slots of sound that came faster than they were read here."""
-        return self._unread + sum(_unread_of(sink) for sink in tuple(self.sinks.values()))
+        """Slots of sound, either way, that came faster than they were read."""
+        here = sum(_unread_of(sink) for sink in tuple(self.sinks.values()))
+        return self._unread + here + self._lending.unread
 
     async def call(
         self,

@@ -94,8 +94,8 @@ class NearRoom(Near):
 
     @property
     def unread(self) -> int:
-        """Slots of sound, of all that this process delivers, that came faster than they were
-        read."""
+        """Slots of sound, of all that crosses to this process or from it, that came faster than
+        they were read."""
         return self._end.unread
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:

@@ -1,10 +1,10 @@
 """A ring in memory that two processes share: one writes, one reads, and neither waits.
 
 The memory is a file without a name, handed over by its descriptor, with a bell beside it, an
-eventfd. It begins with two words on lines of the cache of their own: how many slots were written,
-and whether the reader waits for the bell. Slots follow, each with its number, which is that of the
-write plus one, and 0 while it is being written. A writer that comes around overwrites what was not
-read; the reader finds out by the numbers, and counts it.
+eventfd. It begins with two lines of the cache: on the writer's is how many slots were written, on
+the reader's whether that waits for the bell, and how many it has lost. Slots follow, each with its
+number, which is that of the write plus one, and 0 while it is being written. A writer that comes
+around overwrites what was not read; the reader finds out by the numbers, and counts it.
 
 What is seen in which order. A word is 8 aligned bytes, and is loaded and stored by one instruction.
 x86 keeps the order of stores and that of loads, and ARM neither, so where it matters stands a
@@ -44,6 +44,7 @@ LINE: Final = 64
 
 _WRITTEN: Final = 0
 _WAITING: Final = LINE // 8
+_LOST: Final = _WAITING + 1
 _SLOTS: Final = 2 * LINE
 
 BODY: Final = LINE
@@ -127,6 +128,11 @@ class RingWriter(RingEnd):
         """What the other end is made of."""
         return self._memory, self.bell
 
+    @property
+    def lost(self) -> int:
+        """Slots that were overwritten before they were read, as far as the reader knows."""
+        return self._words[_LOST]
+
     def begin(self, count: int = 1) -> range:
         """Return the next slots, at most all of them, by their place modulo `shape.slots`, to be
         filled until `end`: from `BODY` on, and the head before it."""
@@ -207,6 +213,7 @@ class RingReader(RingEnd):
         """Go on with a later one, and count what is before it: it was overwritten."""
         self.lost += first - self._read
         self._read = first
+        self._words[_LOST] = self.lost
 
     def _is_whole(self, number: int) -> bool:
         return self._words[self._number(number % self.shape.slots)] == number + 1

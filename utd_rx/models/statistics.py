@@ -66,8 +66,9 @@ class MediaStatistics(Value):
         pid: Of the media process, None where the room lives in the app's.
         deaths: How many media processes of this app's loop have died.
         failure: What the last of them said, "" when none has died.
-        unread: Frames of sound that this one delivered and the app did not take within a second,
-            as its loop was busy; one of more than 10 ms of 48 kHz counts as several.
+        unread: Frames of sound that crossed between this one and the app, and that the other side
+            did not take within a second, as its loop was busy: what the app hears, and what its
+            own sources make. One of more than 10 ms of 48 kHz counts as several.
     """
 
     pid: int | None = None
