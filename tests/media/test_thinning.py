@@ -270,8 +270,11 @@ def test_of_texts_and_files_whose_names_alone_are_too_much_the_newest_are_told()
 
 def test_of_frames_and_calls_the_newest_are_left() -> None:
     frames = [DataTrackFrame(bytes(1_000_000), n) for n in range(10)]
-    assert thinned(frames) == frames[-4:]
+    left = thinned(frames)
+    assert left == [attrs.evolve(frames[-4], missed=6), *frames[-3:]]
     assert thinned(frames[:2]) == frames[:2]
+    again = thinned([*left, frames[0], frames[1]])  # which are no more than the oldest two
+    assert again == [attrs.evolve(frames[-2], missed=8), frames[-1], *frames[:2]]
     calls = [MethodInvocation(n, "echo", "ana", "", 1.0) for n in range(MAX_CALLS + 5)]
     assert thinned(calls) == calls[5:]
     large = [MethodInvocation(n, "echo", "ana", "x" * 1_000_000, 1.0) for n in range(20)]

@@ -222,8 +222,14 @@ def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
 
 
 def thinned_frames(frames: Sequence[DataTrackFrame]) -> list[DataTrackFrame]:
-    """Return the newest, as many as a bound has room for; frames get lost, and nobody is told."""
-    return _newest(frames, MAX_DATA)
+    """Return the newest, as many as a bound has room for; the first of them says how many are
+    missed before it."""
+    left = _newest(frames, MAX_DATA)
+    gone = frames[: len(frames) - len(left)]
+    if not gone or not left:
+        return left
+    missed = len(gone) + sum(one.missed for one in (*gone, left[0]))
+    return [attrs.evolve(left[0], missed=missed), *left[1:]]
 
 
 def thinned_calls(calls: Sequence[MethodInvocation]) -> list[MethodInvocation]:

@@ -34,7 +34,11 @@ class DataTrackFrame(Value):
         payload: What it holds, at least one byte.
         user_timestamp: The publisher's own number for it, 0 to 2**64 - 1, None where it gave none:
             of what clock and in which unit is theirs to say.
+        missed: How many frames that came before it are gone, as an app whose room lives in a media
+            process stood still for longer than they are kept for it. What LiveKit lost is not in
+            it: that nobody is told.
     """
 
     payload: bytes = field(repr=False)
     user_timestamp: int | None = field(default=None, validator=optional([ge(0), le(MAX_TIMESTAMP)]))
+    missed: int = field(default=0, validator=ge(0))
