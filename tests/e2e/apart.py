@@ -31,6 +31,9 @@ HERE: Final[Mapping[str, str]] = {
     "test_media_deaths.py::test_however_it_ends_the_others_hear_its_successor_soon": (
         "says itself which room lives where, one of them here"
     ),
+    "test_media_deaths.py::test_who_begins_to_listen_as_it_dies_hears_its_successor": (
+        "says itself which room lives where, one of them here"
+    ),
     "test_media_deaths.py::test_so_is_one_that_ends_otherwise_or_stands_still": (
         "says itself which room lives where, one of them here"
     ),
