@@ -38,7 +38,9 @@ MAX_MEMORY_GROWTH: Final = 0.03
 
 @frozen
 class Minute:
-    """What was seen in a minute: seconds, and MB of the talker's processes and the listener's."""
+    """What was seen in a minute: seconds, and MB of the talker's processes and the listener's; of
+    the delay there were `in_livekit`'s jitter buffer, which follows how evenly packets come, and
+    `in_speaker`, the mix and its device, so much."""
 
     at: float
     delay: float
@@ -50,6 +52,8 @@ class Minute:
     unheard: float
     talker: float
     listener: float
+    in_livekit: float
+    in_speaker: float
 
 
 async def run(sfu: RunningSfu, bench: Bench, path: str, minutes: float) -> None:
@@ -78,10 +82,11 @@ async def run(sfu: RunningSfu, bench: Bench, path: str, minutes: float) -> None:
                 await app.ask("compute")
             await asyncio.sleep(SETTLE)
             await asyncio.to_thread(card.report)
+            await apps[0].ask("look")
             began = time.monotonic()
             while time.monotonic() - began < 60 * minutes:
                 await asyncio.sleep(min(EVERY, 15 * minutes))
-                seen = await asyncio.to_thread(card.report)
+                seen, waits = await asyncio.to_thread(card.report), await apps[0].ask("look")
                 taken.append(
                     Minute(
                         at=(time.monotonic() - began) / 60,
@@ -94,6 +99,7 @@ async def run(sfu: RunningSfu, bench: Bench, path: str, minutes: float) -> None:
                         unheard=seen.unheard,
                         talker=talker.memory(),
                         listener=listener.memory(),
+                        **waits,
                     )
                 )
                 print(f"minute {taken[-1].at:.1f}: {taken[-1]}", flush=True)
@@ -115,6 +121,8 @@ def report(path: str, taken: list[Minute]) -> None:
         rows.append((name, f"{first * scale:.1f}", f"{last * scale:.1f}", told))
 
     row("delay, ms", "delay", 1000, MAX_DELAY_GROWTH, is_share=False)
+    row("… in LiveKit's jitter buffer, ms", "in_livekit", 1000, MAX_DELAY_GROWTH, is_share=False)
+    row("… in the speaker, ms", "in_speaker", 1000, MAX_DELAY_GROWTH, is_share=False)
     row("memory of the talker, MB", "talker", 1, MAX_MEMORY_GROWTH, is_share=True)
     row("memory of the listener, MB", "listener", 1, MAX_MEMORY_GROWTH, is_share=True)
     print_table(rows)

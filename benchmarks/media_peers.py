@@ -3,7 +3,7 @@
 Arguments come as one line of JSON on standard input, then commands, one a line, each answered by
 one line of JSON: "block S" holds up the event loop, "spin" and "calm" start and end a thread that
 never yields, "compute" one that works as a notebook's cell may, "commands N" times so many, "count"
-tells what was counted. A thread of its own reads
+tells what was counted and "look" where sound waits. A thread of its own reads
 them, since the event loop may be held up. The end of standard input ends it.
 
 "bare" is LiveKit's own client with `rtc.PlatformAudio`; the others are this SDK with its media in
@@ -48,6 +48,7 @@ class App:
         self.stack = stack
         self.values = values
         self.count: Callable[[], Values] = dict
+        self.look: Callable[[], Awaitable[Values]] | None = None
         self.send: Callable[[bytes], Awaitable[object]] | None = None
         self.events: list[float] = []
         self._is_spinning = threading.Event()
@@ -77,6 +78,9 @@ class App:
                 return {"events": events}
             case "count":
                 return self.count()
+            case "look":
+                assert self.look is not None
+                return asyncio.run_coroutine_threadsafe(_look(self.look), loop).result(PATIENCE)
         return {}
 
     def _spin(self) -> None:
@@ -127,8 +131,19 @@ async def listen(app: App) -> None:
     speaker = await app.stack.enter_async_context(Speaker(app.values.get("device")))
     session = await own_room(app)
     await app.stack.enter_async_context(play(session, speaker))
+    app.look = partial(_delays_of, session, speaker)
     if app.values.get("observed"):
         speaker.level.subscribe(lambda _: None)
+
+
+async def _look(look: Callable[[], Awaitable[Values]]) -> Values:
+    return await look()
+
+
+async def _delays_of(session: RoomSession, speaker: Speaker) -> Values:
+    """Return where in a listener sound waits, in seconds."""
+    [track] = (await session.statistics()).tracks
+    return {"in_livekit": track.buffered, "in_speaker": speaker.state.value.statistics.delay}
 
 
 async def chat(app: App) -> None:

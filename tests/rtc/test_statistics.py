@@ -99,6 +99,18 @@ class TestSamples:
         now = sample([inbound(1, 1_000 + packets, 50_000, 10 + lost, at=2.0)], RECEIVED)
         assert rates(now, before).loss == share
 
+    def test_what_left_the_jitter_buffer_has_waited_in_it_so_long_on_average(self) -> None:
+        def heard(emitted: int, waited: float) -> stats_pb2.RtcStats:
+            stats = inbound(1, 1_000, 50_000)
+            one = stats.inbound_rtp.inbound
+            one.jitter_buffer_emitted_count, one.jitter_buffer_delay = emitted, waited
+            return stats
+
+        before = sample([heard(48_000, 960.0)], RECEIVED)
+        now = sample([heard(96_000, 3_360.0)], RECEIVED)
+        assert rates(now, before).buffered == 0.05
+        assert rates(now, now).buffered is None
+
     def test_a_stream_that_begins_again_is_counted_from_its_beginning(self) -> None:
         before = sample([inbound(1, 1_000, 50_000, at=1.0)], RECEIVED)
         now = sample([inbound(2, 10, 500, at=3.0)], RECEIVED)

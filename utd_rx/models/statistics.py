@@ -44,6 +44,9 @@ class TrackStatistics(Value):
         bit_rate: Bits per second of payload, without headers.
         packets: Since the track began.
         bytes: Of payload, since the track began.
+        buffered: Seconds for which what is received waits in LiveKit's jitter buffer, on average:
+            the less evenly packets arrive, the longer, and for a while afterwards. None of what is
+            sent, and while nothing leaves it.
     """
 
     direction: TrackDirection
@@ -56,6 +59,7 @@ class TrackStatistics(Value):
     bit_rate: float = 0.0
     packets: int = 0
     bytes: int = 0
+    buffered: float | None = None
 
 
 @frozen(field_transformer=typed)

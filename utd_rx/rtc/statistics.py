@@ -32,11 +32,14 @@ measured up to 50 ms ago."""
 
 @frozen
 class Count:
-    """What was counted of one stream of packets since it began."""
+    """What was counted of one stream of packets since it began; `emitted` samples or pictures have
+    left the jitter buffer, and waited there for so many seconds in all."""
 
     packets: int = 0
     bytes: int = 0
     lost: int = 0
+    emitted: int = 0
+    waited: float = 0.0
 
 
 @frozen
@@ -60,6 +63,7 @@ class Rates:
 
     bit_rate: float = 0.0
     loss: float | None = None
+    buffered: float | None = None
 
 
 def sample(stats: Iterable[Any], direction: TrackDirection) -> Sample:
@@ -73,8 +77,10 @@ def sample(stats: Iterable[Any], direction: TrackDirection) -> Sample:
                 streams[one.stream.ssrc] = Count(one.sent.packets_sent, one.sent.bytes_sent)
             case TrackDirection.RECEIVED, "inbound_rtp":
                 got = one.received
-                count = Count(got.packets_received, one.inbound.bytes_received, got.packets_lost)
-                streams[one.stream.ssrc] = count
+                count = streams[one.stream.ssrc] = Count(
+                    got.packets_received, one.inbound.bytes_received, got.packets_lost,
+                    one.inbound.jitter_buffer_emitted_count, one.inbound.jitter_buffer_delay,
+                )  # fmt: skip
                 if count.packets:
                     found = evolve(found, jitter=_worst(found.jitter, got.jitter))
             case TrackDirection.SENT, "remote_inbound_rtp":
@@ -98,15 +104,19 @@ def rates(now: Sample, before: Sample) -> Rates:
     """Return what happened between two samples of a track; a stream that is new, as after a
     reconnect, began in between."""
     seconds = now.at - before.at
-    packets = size = lost = 0
+    packets = size = lost = emitted = 0
+    waited = 0.0
     for ssrc, count in now.streams.items():
         old = before.streams.get(ssrc, Count())
         packets += count.packets - old.packets
         size += count.bytes - old.bytes
         lost += count.lost - old.lost
+        emitted += count.emitted - old.emitted
+        waited += count.waited - old.waited
     expected = packets + lost
     share = min(1.0, max(0.0, lost / expected)) if expected > 0 else None
-    return Rates(max(0.0, size * 8 / seconds) if seconds > 0 else 0.0, share)
+    bit_rate = max(0.0, size * 8 / seconds) if seconds > 0 else 0.0
+    return Rates(bit_rate, share, max(0.0, waited / emitted) if emitted > 0 else None)
 
 
 def round_trip(stats: Iterable[Any]) -> float | None:
@@ -200,6 +210,7 @@ class Statistics:
             jitter=now.jitter,
             loss=now.lost if empty.direction is TrackDirection.SENT else told.loss,
             bit_rate=told.bit_rate,
+            buffered=told.buffered,
             packets=sum(count.packets for count in now.streams.values()),
             bytes=sum(count.bytes for count in now.streams.values()),
         )
