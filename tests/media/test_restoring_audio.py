@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,55 @@ async def test_what_is_heard_is_heard_on() -> None:
     assert abs(heard.samples).max() > 0
     stop()
     stop()
+
+
+async def test_a_command_to_a_process_that_died_before_it_served_is_the_next_ones() -> None:
+    desk, key = Desk(), DeviceKey("microphone")
+    desk.port.add(key, MicrophoneSettings())
+    desk.succession.begin()
+    desk.hosts[-1].die()  # which nobody sees before the first command
+    await desk.port.open(key)
+    assert len(desk.hosts) == 2
+    desk.hosts[-1].die()
+    failed = await refusal(desk.port.use(key, "second"))
+    assert (failed.code, len(desk.hosts)) == (UTDErrorCode.NETWORK, 2)
+    await turns(20)
+    await desk.port.close(key)
+
+
+async def test_a_process_that_always_dies_before_it_serves_is_given_up() -> None:
+    desk, key = Desk(), DeviceKey("microphone")
+    start = desk.succession._start
+
+    def start_dead() -> FakeHost:
+        host = start()
+        asyncio.get_running_loop().call_soon(host.die)
+        return host
+
+    desk.succession._start = start_dead
+    desk.port.add(key, MicrophoneSettings())
+    opening = asyncio.ensure_future(refusal(desk.port.open(key)))
+    await turns(20)
+    desk.clock.advance(0.5)
+    assert (await opening).code is UTDErrorCode.FEATURE_DISABLED
+    assert len(desk.hosts) == 3
+
+
+async def test_who_cannot_listen_listens_to_nothing() -> None:
+    desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
+    start = desk.succession._start
+
+    def refuse() -> FakeHost:
+        raise UTDStreamException("no process", code=UTDErrorCode.FEATURE_DISABLED)
+
+    desk.port.add(key, MicrophoneSettings())
+    desk.succession._start = refuse
+    with pytest.raises(UTDStreamException, match="no process"):
+        desk.port.listen(key, told.take)
+    desk.succession._start = start
+    await desk.port.open(key)
+    assert told.told == []
+    await desk.port.close(key)
 
 
 async def test_a_device_that_is_gone_as_well_is_told_as_a_failure() -> None:

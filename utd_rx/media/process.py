@@ -15,7 +15,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -78,20 +78,23 @@ class MediaProcess:
     """
 
     def __init__(self, modules: str = HOSTED) -> None:
-        near, far = socket.socketpair()
-        self._words = os.memfd_create("utd_rx last words")
-        os.set_blocking(near.fileno(), False)
-        try:
-            self._child = _start(far.fileno(), self._words, modules)
-        except OSError as error:
-            near.close()
-            os.close(self._words)
-            raise UTDStreamException(
-                f'no media process can be started here ({error.strerror}): pass media="inline"',
-                code=UTDErrorCode.FEATURE_DISABLED,
-            ) from error
-        finally:
-            far.close()
+        with ExitStack() as undo:
+            try:
+                near, far = socket.socketpair()
+                undo.callback(near.close)
+                with far:
+                    self._words = os.memfd_create("utd_rx last words")
+                    undo.callback(os.close, self._words)
+                    near.setblocking(False)
+                    self._child = _start(far.fileno(), self._words, modules)
+            except Exception as error:
+                # Whatever it is: a sandbox that refuses, no descriptors left, an odd sys.path.
+                why = getattr(error, "strerror", None) or type(error).__name__
+                raise UTDStreamException(
+                    f'no media process can be started here ({why}): pass media="inline"',
+                    code=UTDErrorCode.FEATURE_DISABLED,
+                ) from error
+            undo.pop_all()
         self._end = NearEnd(near, self._broken, self._watch)
         self._end.handlers.update({ChildLog: _log, Beat: _nothing})
         self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
@@ -112,6 +115,11 @@ class MediaProcess:
     def failure(self) -> UTDStreamException | None:
         """Why it is over, None while it is not."""
         return None if self._failure is None else self._failed()
+
+    @property
+    def has_served(self) -> bool:
+        """Whether anybody has had an answer from it."""
+        return self._end.has_answered
 
     @property
     def unread(self) -> int:
