@@ -99,6 +99,17 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+async def test_whose_loop_is_at_work_for_ever_is_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    for name, seconds in (("LOOK", 0.02), ("BUSY", 0.5)):
+        monkeypatch.setattr(module, name, seconds)
+    async with asyncio.timeout(PATIENCE):
+        assert "silent" in (await refusal(there.spin(1_000))).message
+
+
 @pytest.mark.realtime
 async def test_whose_loop_is_at_work_is_not_given_up(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar, cast
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.media.child import LOGGERS
+from utd_rx.media.child import HUNG, LOGGERS
 from utd_rx.media.near import Near, NearEnd, closed
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.near_room import NearRoom
@@ -35,9 +35,11 @@ from utd_rx.state.reports import report
 N = TypeVar("N", bound=Near)
 
 BOOT: Final = (
+    f"import faulthandler; faulthandler.dump_traceback_later({HUNG}, exit=True); "
     "import sys; sys.path[:] = sys.argv[5:]; from utd_rx.media.child import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5])"
 )
+"""It ends by itself even where an import hangs; from its first sign of life on it sees to that."""
 
 LOOK: Final = 0.5
 """Seconds between looks whether the child still says something."""
@@ -46,8 +48,10 @@ SILENCE: Final = 5.0
 """Seconds of this loop's running without a sign of life, after which the child is given up."""
 
 PATIENCE: Final = 30.0
-"""As much while it starts, or while its loop is at work: on a machine that is busy, importing takes
-long."""
+"""As much while it starts: on a machine that is busy, importing takes long."""
+
+BUSY: Final = 10.0
+"""As much while its loop is at work, which it may be for long on such a machine, or for ever."""
 
 HOSTED: Final = "utd_rx.media.hosted"
 """What makes the ports."""
@@ -200,10 +204,11 @@ class MediaProcess:
         self._silent = 0 if is_heard else self._silent + 1
         self._idle = 0 if is_heard or is_at_work else self._idle + 1
         self._seen, self._work = self._end.messages, work
+        silent, idle = self._silent * LOOK, self._idle * LOOK
         is_up = bool(self._seen)
-        if (is_up and self._idle * LOOK >= SILENCE) or self._silent * LOOK >= PATIENCE:
+        if (is_up and idle >= SILENCE) or silent >= (BUSY if is_up else PATIENCE):
             self._child.kill()
-            self._over(f"silent for {self._silent * LOOK:g} s")
+            self._over(f"silent for {silent:g} s")
         else:
             loop.call_later(LOOK, _weakly(self._watch))
 
