@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDStreamException
+from utd_rx.media import forked
 from utd_rx.media.afar import AfarAudio
 from utd_rx.media.choice import Media, is_apart, say_once
 from utd_rx.media.process import MediaProcess
@@ -116,6 +117,10 @@ class Hold:
 _houses: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, House]] = WeakKeyDictionary()
 _unbound: Final[list[House]] = []
 """That of a client which was made before there was a loop: the first loop's that asks for one."""
+
+# Or the first loop of a worker would be refused everything, as its parent's.
+forked.then(_houses.clear)
+forked.then(_unbound.clear)
 
 
 def house() -> House:
