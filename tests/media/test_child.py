@@ -13,13 +13,13 @@ from utd_rx.testing.contracts import PATIENCE
 
 APP = """
 import asyncio, sys
-from tests.media.hanging import HUNG, Hanging
+from tests.media.hanging import Hanging
 from utd_rx.media import child, process
 from utd_rx.media.near import Near
 
 async def main(modules):
     if modules:
-        process.BOOT = process.BOOT.replace(f"({child.HUNG},", f"({HUNG},")
+        process.BOOT = process.BOOT.replace(f"({child.HUNG},", "(10,")
     made = process.MediaProcess(modules)
     print(made.pid, flush=True)
     await made.port(Near, Hanging, "tests.media.hanging:Hanging").hang()

@@ -33,9 +33,11 @@ from utd_rx.testing.contracts import Batches, refusal
 
 class Desk:
     """A port that outlives its processes, whose devices are of one clock; the next process lacks a
-    speaker by the name of `lacks`."""
+    speaker by the name of `lacks`, `is_stillborn`, or is not to be had, for `refusal`."""
 
     lacks = ""
+    is_stillborn = False
+    refusal: UTDStreamException | None = None
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -45,7 +47,11 @@ class Desk:
         self.port = RestoringAudio(self.succession, self._make, FakeAudio(self.clock).abilities)
 
     def _start(self) -> FakeHost:
+        if self.refusal is not None:
+            raise self.refusal
         self.hosts.append(FakeHost())
+        if self.is_stillborn:
+            asyncio.get_running_loop().call_soon(self.hosts[-1].die)
         return self.hosts[-1]
 
     def _make(self, host: FakeHost) -> Any:
@@ -122,14 +128,7 @@ async def test_a_command_to_a_process_that_died_before_it_served_is_the_next_one
 
 async def test_a_process_that_always_dies_before_it_serves_is_given_up() -> None:
     desk, key = Desk(), DeviceKey("microphone")
-    start = desk.succession._start
-
-    def start_dead() -> FakeHost:
-        host = start()
-        asyncio.get_running_loop().call_soon(host.die)
-        return host
-
-    desk.succession._start = start_dead
+    desk.is_stillborn = True
     desk.port.add(key, MicrophoneSettings())
     opening = asyncio.ensure_future(refusal(desk.port.open(key)))
     await turns(20)
@@ -140,16 +139,11 @@ async def test_a_process_that_always_dies_before_it_serves_is_given_up() -> None
 
 async def test_who_cannot_listen_listens_to_nothing() -> None:
     desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
-    start = desk.succession._start
-
-    def refuse() -> FakeHost:
-        raise UTDStreamException("no process", code=UTDErrorCode.FEATURE_DISABLED)
-
     desk.port.add(key, MicrophoneSettings())
-    desk.succession._start = refuse
+    desk.refusal = UTDStreamException("no process", code=UTDErrorCode.FEATURE_DISABLED)
     with pytest.raises(UTDStreamException, match="no process"):
         desk.port.listen(key, told.take)
-    desk.succession._start = start
+    desk.refusal = None
     await desk.port.open(key)
     assert told.told == []
     await desk.port.close(key)
