@@ -11,11 +11,12 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 
 class FakeHost:
-    """A media process; `die` is its end."""
+    """A media process; `die` is its end, and `has_served` whether any call was answered."""
 
     def __init__(self) -> None:
         self.failure: UTDStreamException | None = None
         self.is_closed = False
+        self.has_served = False
         self._dead = asyncio.Event()
         self._callbacks: list[Callable[[UTDStreamException], None]] = []
 
@@ -76,6 +77,7 @@ class _Near:
                 await asyncio.wait((doing, dying), return_when=asyncio.FIRST_COMPLETED)
                 if self._host.failure is not None:
                     raise self._host.failure
+                self._host.has_served = True
                 return doing.result()
             finally:
                 doing.cancel()

@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from utd_rx import AudioFormat, Camera, Microphone, MicrophoneInput, Speaker, To
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media import choice
 from utd_rx.media.choice import VARIABLE, chosen, is_apart, why_not
+from utd_rx.media.devices import bring
+from utd_rx.media.house import house
 from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.media.restoring_room import RestoringRoom
 from utd_rx.rtc.room import UTDRoom
@@ -70,13 +73,66 @@ def test_why_there_can_be_none_is_said_once_or_raised(
     else:
         monkeypatch.setattr(where, what, value, raising=False)
     caplog.set_level(logging.INFO, choice.__name__)
+    choice.say_once.cache_clear()  # an earlier case may have the same words
     for _ in range(2):
         assert not is_apart("auto", has_device=True)
-    said = [record.getMessage() for record in caplog.records if words in record.getMessage()]
-    assert len(said) <= 1  # the word of an earlier case may be the same
+    said = [(record.levelname, words in record.getMessage()) for record in caplog.records]
+    assert said == [("INFO", True)]
     with pytest.raises(UTDStreamException, match=words) as refused:
         is_apart("process", has_device=False)
     assert refused.value.code is UTDErrorCode.FEATURE_DISABLED
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Let no process be started, until this is undone."""
+    with monkeypatch.context() as here:
+        here.setattr(sys, "executable", "/nowhere/python")
+        choice.say_once.cache_clear()
+        yield here
+
+
+async def test_where_the_first_start_fails_auto_is_inline_and_says_so_once(
+    refusing: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    microphone, speaker = Microphone(media="auto"), Speaker(media="auto")
+    rooms = PlacedRooms("auto")
+    assert not bring(microphone.key)
+    rooms.begin(microphone)
+    assert isinstance(rooms.make(microphone), UTDRoom)
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [(level, "No such file" in words) for level, words in said] == [("WARNING", True)]
+    refusing.undo()
+    # All that may live anywhere is in one place.
+    assert not bring(speaker.key)
+    assert isinstance(rooms.make(microphone), UTDRoom)
+    assert house().succession.current is None
+    for device in (microphone, speaker):
+        await device.aclose()
+
+
+@pytest.mark.usefixtures("refusing")
+async def test_where_the_first_start_fails_process_is_refused_with_the_reason() -> None:
+    rooms, speaker = PlacedRooms("process"), Speaker(media="process")
+    for ask in (rooms.begin, rooms.make):
+        with pytest.raises(UTDStreamException, match="No such file") as refused:
+            ask()
+        assert refused.value.code is UTDErrorCode.FEATURE_DISABLED
+    with pytest.raises(UTDStreamException, match="No such file"):
+        await speaker.open()
+    await speaker.aclose()
+
+
+async def test_a_start_that_failed_holds_nothing(refusing: pytest.MonkeyPatch) -> None:
+    rooms = PlacedRooms("process")
+    with pytest.raises(UTDStreamException):
+        rooms.begin()
+    refusing.undo()
+    rooms.begin()
+    process = house().succession.current
+    assert process is not None
+    await rooms.aclose()
+    assert house().succession.current is None
 
 
 @pytest.mark.long

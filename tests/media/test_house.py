@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 from tests.media.hosts import FakeHost
 from utd_rx.media.house import House, house
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.testing.contracts import PATIENCE
 from utd_rx.testing.room import FakeRoom
 
 
@@ -90,3 +93,57 @@ def test_there_is_one_for_each_loop_and_the_first_takes_over_what_was_there_befo
     first, second = asyncio.run(ask()), asyncio.run(ask())
     assert first is before
     assert second is not first
+
+
+FORKS = """
+import asyncio, os
+from tests.media.far_port import Talker
+from utd_rx import UTDStreamException
+from utd_rx.media import house as module
+from utd_rx.media.near import Near
+from utd_rx.media.process import MediaProcess
+
+module.House = lambda kind=module.House: kind(lambda: MediaProcess(""))
+
+def talker(process):
+    return process.port(Near, Talker, "tests.media.far_port:Talker")
+
+async def whose():
+    house = module.house()
+    held = house.hold()
+    _, _, parent = await talker(house.succession.current).pid()
+    await held.release()
+    return house is before, parent == os.getpid()
+
+async def ask(old):
+    try:
+        await old.pid()
+    except UTDStreamException as error:
+        return error.code.name, error.reason.name
+    finally:
+        await hold.release()
+
+before = module.house()
+hold = before.hold()
+old = talker(before.succession.current)
+if (worker := os.fork()) == 0:
+    print("worker", asyncio.run(whose()), asyncio.run(ask(old)), flush=True)
+    raise SystemExit
+os.waitpid(worker, 0)
+print("parent", asyncio.run(whose()), asyncio.run(ask(old)))
+"""
+
+
+def test_a_worker_that_is_forked_has_a_house_of_its_own_and_none_of_its_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "worker (False, True) ('CONFLICT', 'CLOSED')",
+        "parent (True, True) None",
+    ]

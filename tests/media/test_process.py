@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -96,6 +99,17 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+async def test_whose_loop_is_at_work_for_ever_is_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    for name, seconds in (("LOOK", 0.02), ("BUSY", 0.5)):
+        monkeypatch.setattr(module, name, seconds)
+    async with asyncio.timeout(PATIENCE):
+        assert "silent" in (await refusal(there.spin(1_000))).message
+
+
 @pytest.mark.realtime
 async def test_whose_loop_is_at_work_is_not_given_up(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch
@@ -124,9 +138,43 @@ async def test_its_log_is_as_talkative_as_the_apps(caplog: pytest.LogCaptureFixt
         await process.aclose()
 
 
-async def test_where_none_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(UTDStreamException) as raised:
-        MediaProcess()
+def descriptors() -> set[str]:
+    """What this process has open, but for the folder that says so."""
+    return {one.name for one in Path("/proc/self/fd").iterdir() if one.exists()}
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "value", "why"),
+    [
+        (sys, "executable", "/nowhere/python", "No such file or directory"),
+        (sys, "path", ["no\0path"], "ValueError"),
+        (subprocess, "Popen", refuse, "Resource temporarily unavailable"),
+        (os, "memfd_create", refuse, "Resource temporarily unavailable"),
+        (socket, "socketpair", refuse, "Resource temporarily unavailable"),
+    ],
+)
+def test_where_none_can_be_started_that_is_said_and_nothing_stays_open(
+    where: Any, what: str, value: object, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = descriptors()
+    with monkeypatch.context() as here:
+        here.setattr(where, what, value)
+        with pytest.raises(UTDStreamException) as raised:
+            MediaProcess()
     assert raised.value.code is UTDErrorCode.FEATURE_DISABLED
-    assert 'media="inline"' in raised.value.message
+    assert f'({why}): pass media="inline"' in raised.value.message
+    assert descriptors() == before
+
+
+async def test_whether_anybody_had_an_answer_is_known(process: MediaProcess) -> None:
+    there = talker(process)
+    await refusal(there.abort())
+    assert not process.has_served
+    other = MediaProcess("")
+    await talker(other).pid()
+    assert other.has_served
+    await other.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,11 @@ from utd_rx.testing.contracts import Batches, refusal
 
 class Desk:
     """A port that outlives its processes, whose devices are of one clock; the next process lacks a
-    speaker by the name of `lacks`."""
+    speaker by the name of `lacks`, `is_stillborn`, or is not to be had, for `refusal`."""
 
     lacks = ""
+    is_stillborn = False
+    refusal: UTDStreamException | None = None
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -44,7 +47,11 @@ class Desk:
         self.port = RestoringAudio(self.succession, self._make, FakeAudio(self.clock).abilities)
 
     def _start(self) -> FakeHost:
+        if self.refusal is not None:
+            raise self.refusal
         self.hosts.append(FakeHost())
+        if self.is_stillborn:
+            asyncio.get_running_loop().call_soon(self.hosts[-1].die)
         return self.hosts[-1]
 
     def _make(self, host: FakeHost) -> Any:
@@ -103,6 +110,43 @@ async def test_what_is_heard_is_heard_on() -> None:
     assert abs(heard.samples).max() > 0
     stop()
     stop()
+
+
+async def test_a_command_to_a_process_that_died_before_it_served_is_the_next_ones() -> None:
+    desk, key = Desk(), DeviceKey("microphone")
+    desk.port.add(key, MicrophoneSettings())
+    desk.succession.begin()
+    desk.hosts[-1].die()  # which nobody sees before the first command
+    await desk.port.open(key)
+    assert len(desk.hosts) == 2
+    desk.hosts[-1].die()
+    failed = await refusal(desk.port.use(key, "second"))
+    assert (failed.code, len(desk.hosts)) == (UTDErrorCode.NETWORK, 2)
+    await turns(20)
+    await desk.port.close(key)
+
+
+async def test_a_process_that_always_dies_before_it_serves_is_given_up() -> None:
+    desk, key = Desk(), DeviceKey("microphone")
+    desk.is_stillborn = True
+    desk.port.add(key, MicrophoneSettings())
+    opening = asyncio.ensure_future(refusal(desk.port.open(key)))
+    await turns(20)
+    desk.clock.advance(0.5)
+    assert (await opening).code is UTDErrorCode.FEATURE_DISABLED
+    assert len(desk.hosts) == 3
+
+
+async def test_who_cannot_listen_listens_to_nothing() -> None:
+    desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
+    desk.port.add(key, MicrophoneSettings())
+    desk.refusal = UTDStreamException("no process", code=UTDErrorCode.FEATURE_DISABLED)
+    with pytest.raises(UTDStreamException, match="no process"):
+        desk.port.listen(key, told.take)
+    desk.refusal = None
+    await desk.port.open(key)
+    assert told.told == []
+    await desk.port.close(key)
 
 
 async def test_a_device_that_is_gone_as_well_is_told_as_a_failure() -> None:

@@ -1,8 +1,9 @@
 """The child: an interpreter of its own in which rooms and devices live.
 
 It ends when the app does, however that ends: the socket is closed then, and where somebody else
-holds a copy of that, as a process that the app forked, the app's own end is seen. What it says to
-nobody, a panic above all, goes into a file that the app reads when it has died.
+holds a copy of that, as a process that the app forked, the app's own end is seen. Where it hangs
+and sees nothing it ends all the same, later. What it says to nobody, a panic above all, goes into a
+file that the app reads when it has died.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ from utd_rx.models.secrets import foreign_text
 BEAT: Final = 1.0
 """Seconds between signs of life."""
 
+HUNG: Final = 90.0
+"""Seconds without a turn of the loop after which it ends by itself: the app, which gives it up much
+sooner, may be gone, and whatever else sees that needs the GIL, which native code may never return.
+Time in which both are stopped counts, and that of a machine that sleeps does not, as long as it is
+monotonic: so not less than others take to notice that somebody is gone."""
+
 LEAVING: Final = 0.8
 """Seconds to leave the rooms when the app is gone, whose ghost the others see until then."""
 
@@ -47,8 +54,8 @@ MAX_LINE: Final = 2_000
 def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
     """Serve the app at the other end of the socket `descriptor` until it is gone; never returns.
 
-    What it will need, the `modules`, is imported before its first sign of life; its log is as
-    talkative as the app's, by the `levels` of `LOGGERS`.
+    What it will need, the `modules`, is imported before its first sign of life, for which there is
+    `HUNG` from its start on; its log is as talkative as the app's, by the `levels` of `LOGGERS`.
     """
     faulthandler.enable()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
@@ -79,12 +86,14 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     logging.getLogger().addHandler(_ToTheApp(far))
     _watch(parent, asyncio.get_running_loop(), over)
     far.pipe.attach()
+    _end_if_hung()
     far.pipe.post(Beat())
     place = Gathering()
     while not over.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(BEAT):
                 await over.wait()
+        _end_if_hung()
         far.pipe.post(Beat())
         priority.look()
         is_wanted = priority.is_first and hosted.has_loaded() and not _codes_pictures(far)
@@ -96,6 +105,12 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
         async with asyncio.timeout(LEAVING):
             rooms = [port.aclose() for port in far.ports if hasattr(type(port), "aclose")]
             await asyncio.gather(*rooms, return_exceptions=True)
+
+
+def _end_if_hung() -> None:
+    """Begin to wait for the next time anew; what waits, and writes last words, needs no GIL."""
+    with suppress(RuntimeError):  # there are no threads to be had just now
+        faulthandler.dump_traceback_later(HUNG, exit=True, file=2)
 
 
 def _codes_pictures(far: FarEnd) -> bool:

@@ -61,10 +61,11 @@ def is_apart(media: Media, *, has_device: bool) -> bool:
     if media == "process":
         message = f'no media process can be started: {reason}; pass media="inline"'
         raise UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
-    _say_once(reason)
+    say_once(reason, logging.INFO)  # known, and documented
     return False
 
 
 @cache
-def _say_once(reason: str) -> None:
-    logger.info("rooms and devices live in the app's process: %s", reason)
+def say_once(reason: str, level: int) -> None:
+    """Say in the log why nothing lives apart though a device is opened."""
+    logger.log(level, "rooms and devices live in the app's process: %s", reason)

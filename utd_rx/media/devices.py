@@ -10,8 +10,8 @@ from weakref import WeakSet
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.afar import UnplacedDevice
-from utd_rx.media.choice import Media, chosen, is_apart
-from utd_rx.media.house import House, house
+from utd_rx.media.choice import Media, chosen
+from utd_rx.media.house import House, house, place
 from utd_rx.media.restoring_audio import ordered
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -103,7 +103,7 @@ class PlacedAudio:
         known = self._homes.get(key)
         if known is not None and known[1] in (None, house()):
             return known[0]
-        there = house() if self._is_apart(settings) else None
+        there = self._place(settings)
         port = port_of(self._backend) if there is None else there.audio(self._backend)
         port.add(key, settings)
         if key in self._watched:
@@ -114,19 +114,19 @@ class PlacedAudio:
             bring(reference)
         return port
 
-    def _is_apart(self, settings: Settings) -> bool:
-        """Whether a device is to live apart; a microphone whose reference is something of the
-        app's hears with it."""
+    def _place(self, settings: Settings) -> House | None:
+        """Return where a device is to live; a microphone whose reference is something of the app's
+        hears with it."""
         reference: DeviceKey | None = getattr(settings, "reference", None)
         if reference is None or not living.is_here(reference):
-            return is_apart(self._media, has_device=True)
+            return place(self._media, has_device=True)
         if self._media == "process":
             raise UTDStreamException(
                 "an echo reference that lives in the app cannot be heard in the media process: "
                 'pass a Speaker of media="process", or media="inline" for the microphone',
                 code=UTDErrorCode.FEATURE_DISABLED,
             )
-        return False
+        return None
 
     def _find(self, key: DeviceKey) -> Settings:
         if key not in self._known:

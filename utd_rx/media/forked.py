@@ -1,13 +1,14 @@
 """What becomes of the ends of media processes in a process that is forked off the app.
 
 They are the parent's. The copies of their sockets are closed here, or the child would not see the
-app's end while its fork lives.
+app's end while its fork lives. What a worker needs then it starts itself.
 """
 
 from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
@@ -25,6 +26,11 @@ def mind(end: Inherited) -> None:
     _ends.add(end)
 
 
+def then(forget: Callable[[], None]) -> None:
+    """Have it called in every such process, behind what lets go."""
+    _forgets.append(forget)
+
+
 def failure() -> UTDStreamException:
     """Return what is raised there."""
     return conflict(
@@ -37,8 +43,11 @@ def failure() -> UTDStreamException:
 def _let_go() -> None:
     for end in tuple(_ends):
         end.forked()
+    for forget in _forgets:
+        forget()
 
 
+_forgets: Final[list[Callable[[], None]]] = []
 _ends: Final = weakref.WeakSet[Inherited]()
 
 if hasattr(os, "register_at_fork"):  # where there are no forks there is nothing to let go of

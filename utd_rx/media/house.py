@@ -7,12 +7,16 @@ plays on, whoever made them. It is there while somebody holds it: a client, a ro
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from utd_rx.audio.handle import BackendName, port_of
+from utd_rx.errors import UTDStreamException
+from utd_rx.media import forked
 from utd_rx.media.afar import AfarAudio
+from utd_rx.media.choice import Media, is_apart, say_once
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.restoring_room import RestoringRoom
@@ -35,12 +39,27 @@ class House:
         self.succession: Final[Succession[Any]] = Succession(start, clock)
         self._audios: dict[BackendName, AfarAudio] = {}
         self._holds = 0
+        self._stands: bool | None = None
 
     def hold(self) -> Hold:
         """Let it be there, from now on until that is let go of."""
         self.succession.begin()
         self._holds += 1
         return Hold(self)
+
+    def stands(self) -> bool:
+        """Whether the first process could be started, now if it was not yet; why not is said.
+
+        It holds from then on, so that rooms and devices which may live anywhere are in one place.
+        """
+        if self._stands is None:
+            self._stands = True
+            try:
+                self.succession.begin()
+            except UTDStreamException as error:
+                self._stands = False
+                say_once(error.message, logging.WARNING)  # nobody would expect it
+        return self._stands
 
     def room(self, needs: Callable[[DeviceKey], bool], **options: Any) -> RestoringRoom:
         """Return a room that lives there, a `UTDRoom` with these options, and holds the house.
@@ -99,6 +118,10 @@ _houses: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, House]] = WeakKeyDic
 _unbound: Final[list[House]] = []
 """That of a client which was made before there was a loop: the first loop's that asks for one."""
 
+# Or the first loop of a worker would be refused everything, as its parent's.
+forked.then(_houses.clear)
+forked.then(_unbound.clear)
+
 
 def house() -> House:
     """Return the house of this loop; without one that of the first loop that will ask."""
@@ -111,3 +134,16 @@ def house() -> House:
     if loop not in _houses:
         _houses[loop] = _unbound.pop() if _unbound else House()
     return _houses[loop]
+
+
+def place(media: Media, *, has_device: bool) -> House | None:
+    """Return the house in which something is to live; None: in the app's own process.
+
+    Args:
+        media: What is wished: `process` is that, and fails where it cannot be.
+        has_device: As of `is_apart`, and raises as that.
+    """
+    if not is_apart(media, has_device=has_device):
+        return None
+    there = house()
+    return there if media == "process" or there.stands() else None

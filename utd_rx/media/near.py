@@ -87,6 +87,8 @@ class NearEnd:
         self._unread = 0  # for sinks that are forgotten
         self.messages = 0
         """That have come, for whoever watches whether any do."""
+        self.has_answered = False
+        """Any call, whatever it said."""
         self._attached = attached
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
@@ -264,6 +266,7 @@ class NearEnd:
                 if (sink := self.sinks.get(number)) is not None:
                     self._deliver(number, sink, batch)
             case Result(number, words, is_error):
+                self.has_answered = True
                 if (pending := self._pending.get(number)) is not None:
                     self._settle_on_its_loop(pending, *unpickled(words, is_error=is_error))
             case AskBegun(port):

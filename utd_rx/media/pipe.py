@@ -105,6 +105,7 @@ class Pipe:
     def abandon(self) -> None:
         """Let go of the socket in a process that was forked off, and of nothing else: the loop is
         the parent's."""
+        self._lock = threading.RLock()  # another thread may have held it, which is not here
         self._is_closed = True
         self._end.close()
 

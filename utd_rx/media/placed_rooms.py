@@ -7,8 +7,8 @@ from typing import Any
 from utd_rx.audio.handle import DeviceHandle
 from utd_rx.audio.microphone import MicrophoneInput
 from utd_rx.media import devices
-from utd_rx.media.choice import Media, chosen, is_apart
-from utd_rx.media.house import Hold, house
+from utd_rx.media.choice import Media, chosen
+from utd_rx.media.house import Hold, House, place
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
@@ -50,20 +50,20 @@ class PlacedRooms:
 
     def begin(self, *sources: object) -> None:
         """Start the process now, if rooms with these sources are to live apart."""
-        if self._hold is None and self._is_apart(sources):
-            self._hold = house().hold()
+        if self._hold is None and (there := self._place(sources)) is not None:
+            self._hold = there.hold()
 
     def make(self, *sources: object) -> RoomPort:
         """Return a room that is to publish these; None for one it has not."""
-        if not self._is_apart(sources):
+        if (there := self._place(sources)) is None:
             return UTDRoom(**self._options)
-        return house().room(devices.bring, **self._options)
+        return there.room(devices.bring, **self._options)
 
     async def aclose(self) -> None:
         """Let go of the process; rooms that are not closed keep it. Idempotent."""
         if self._hold is not None:
             await self._hold.release()
 
-    def _is_apart(self, sources: tuple[object, ...]) -> bool:
+    def _place(self, sources: tuple[object, ...]) -> House | None:
         has_device = devices.are_about() or any(isinstance(one, _DEVICES) for one in sources)
-        return is_apart(self._media, has_device=has_device)
+        return place(self._media, has_device=has_device)

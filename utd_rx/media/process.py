@@ -15,14 +15,14 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.media.child import LOGGERS
+from utd_rx.media.child import HUNG, LOGGERS
 from utd_rx.media.near import Near, NearEnd, closed
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.near_room import NearRoom
@@ -35,9 +35,11 @@ from utd_rx.state.reports import report
 N = TypeVar("N", bound=Near)
 
 BOOT: Final = (
+    f"import faulthandler; faulthandler.dump_traceback_later({HUNG}, exit=True); "
     "import sys; sys.path[:] = sys.argv[5:]; from utd_rx.media.child import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5])"
 )
+"""It ends by itself even where an import hangs; from its first sign of life on it sees to that."""
 
 LOOK: Final = 0.5
 """Seconds between looks whether the child still says something."""
@@ -46,8 +48,10 @@ SILENCE: Final = 5.0
 """Seconds of this loop's running without a sign of life, after which the child is given up."""
 
 PATIENCE: Final = 30.0
-"""As much while it starts, or while its loop is at work: on a machine that is busy, importing takes
-long."""
+"""As much while it starts: on a machine that is busy, importing takes long."""
+
+BUSY: Final = 10.0
+"""As much while its loop is at work, which it may be for long on such a machine, or for ever."""
 
 HOSTED: Final = "utd_rx.media.hosted"
 """What makes the ports."""
@@ -78,20 +82,23 @@ class MediaProcess:
     """
 
     def __init__(self, modules: str = HOSTED) -> None:
-        near, far = socket.socketpair()
-        self._words = os.memfd_create("utd_rx last words")
-        os.set_blocking(near.fileno(), False)
-        try:
-            self._child = _start(far.fileno(), self._words, modules)
-        except OSError as error:
-            near.close()
-            os.close(self._words)
-            raise UTDStreamException(
-                f'no media process can be started here ({error.strerror}): pass media="inline"',
-                code=UTDErrorCode.FEATURE_DISABLED,
-            ) from error
-        finally:
-            far.close()
+        with ExitStack() as undo:
+            try:
+                near, far = socket.socketpair()
+                undo.callback(near.close)
+                with far:
+                    self._words = os.memfd_create("utd_rx last words")
+                    undo.callback(os.close, self._words)
+                    near.setblocking(False)
+                    self._child = _start(far.fileno(), self._words, modules)
+            except Exception as error:
+                # Whatever it is: a sandbox that refuses, no descriptors left, an odd sys.path.
+                why = getattr(error, "strerror", None) or type(error).__name__
+                raise UTDStreamException(
+                    f'no media process can be started here ({why}): pass media="inline"',
+                    code=UTDErrorCode.FEATURE_DISABLED,
+                ) from error
+            undo.pop_all()
         self._end = NearEnd(near, self._broken, self._watch)
         self._end.handlers.update({ChildLog: _log, Beat: _nothing})
         self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
@@ -112,6 +119,11 @@ class MediaProcess:
     def failure(self) -> UTDStreamException | None:
         """Why it is over, None while it is not."""
         return None if self._failure is None else self._failed()
+
+    @property
+    def has_served(self) -> bool:
+        """Whether anybody has had an answer from it."""
+        return self._end.has_answered
 
     @property
     def unread(self) -> int:
@@ -192,10 +204,11 @@ class MediaProcess:
         self._silent = 0 if is_heard else self._silent + 1
         self._idle = 0 if is_heard or is_at_work else self._idle + 1
         self._seen, self._work = self._end.messages, work
+        silent, idle = self._silent * LOOK, self._idle * LOOK
         is_up = bool(self._seen)
-        if (is_up and self._idle * LOOK >= SILENCE) or self._silent * LOOK >= PATIENCE:
+        if (is_up and idle >= SILENCE) or silent >= (BUSY if is_up else PATIENCE):
             self._child.kill()
-            self._over(f"silent for {self._silent * LOOK:g} s")
+            self._over(f"silent for {silent:g} s")
         else:
             loop.call_later(LOOK, _weakly(self._watch))
 

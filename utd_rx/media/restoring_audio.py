@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -132,18 +132,15 @@ class RestoringAudio:
         return self._listen("hear", key, sink)
 
     async def open(self, key: DeviceKey) -> None:
-        far = await self._there(key)
-        await far.open(key)
+        await self._ask(key, lambda far: far.open(key))
         self._keep(key, is_open=True)
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
-        far = await self._there(key)
-        await far.use(key, device)
+        await self._ask(key, lambda far: far.use(key, device))
         self._keep(key, settings=evolve(self._find(key).settings, device=device))
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
-        far = await self._there(key)
-        await far.process(key, processing)
+        await self._ask(key, lambda far: far.process(key, processing))
         settings = self._find(key).settings
         if isinstance(settings, MicrophoneSettings):
             self._keep(key, settings=evolve(settings, processing=processing))
@@ -243,7 +240,11 @@ class RestoringAudio:
         listener = _Listener(method, key, sink)
         self._listeners.append(listener)
         if self._far is None:
-            self._succession.begin()  # which attaches all
+            try:
+                self._succession.begin()  # which attaches all
+            except UTDStreamException:
+                self._listeners.remove(listener)
+                raise
         else:
             listener.attach(self._far, self._take(listener))
 
@@ -259,6 +260,21 @@ class RestoringAudio:
         while self._far is None:
             await self._succession.host()
         return self._far
+
+    async def _ask(
+        self, key: DeviceKey, command: Callable[[AudioPort], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Give a command; to the next process where the one that was to carry it out had died
+        before it did anything for anybody, which nobody saw until now."""
+        while True:
+            far = await self._there(key)
+            host = self._host
+            try:
+                return await command(far)
+            except UTDStreamException:
+                if host.failure is None or host.has_served:
+                    raise
+            await asyncio.sleep(0)  # its end is told behind the calls that failed by it
 
     def _lives(self, far: AudioPort) -> bool:
         return self._far is far and self._host.failure is None
