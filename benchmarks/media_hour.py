@@ -38,9 +38,11 @@ MAX_MEMORY_GROWTH: Final = 0.03
 
 @frozen
 class Minute:
-    """What was seen in a minute: seconds, and MB of the talker's processes and the listener's; of
-    the delay there were `in_livekit`'s jitter buffer, which follows how evenly packets come, and
-    `in_speaker`, the mix and its device, so much."""
+    """What was seen in a minute: seconds, and MB of memory of the talker's and the listener's own.
+
+    Of the delay so much was `in_livekit`'s jitter buffer, which follows how evenly packets come,
+    and `in_speaker`, the mix and its device.
+    """
 
     at: float
     delay: float
@@ -97,8 +99,8 @@ async def run(sfu: RunningSfu, bench: Bench, path: str, minutes: float) -> None:
                         silent=seen.silent,
                         starved=seen.starved,
                         unheard=seen.unheard,
-                        talker=talker.memory(),
-                        listener=listener.memory(),
+                        talker=talker.own_memory(),
+                        listener=listener.own_memory(),
                         **waits,
                     )
                 )

@@ -10,6 +10,7 @@ from benchmarks.support import cpu_seconds
 from tests.support.processes import descendants
 
 _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
+_OWN: Final = re.compile(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
 
 
 class Tree:
@@ -30,7 +31,19 @@ class Tree:
 
     def memory(self) -> float:
         """Return the memory they have in MB; what several of them share counts once."""
-        return sum(map(_pss, (self._pid, *descendants(self._pid))))
+        return self._sum(_PSS)
+
+    def own_memory(self) -> float:
+        """Return that without the files they have mapped, of which the kernel drops what is not
+        looked at, and of which each has less while others map them, too."""
+        return self._sum(_OWN)
+
+    def _sum(self, what: re.Pattern[str]) -> float:
+        rollups = [
+            Path(f"/proc/{pid}/smaps_rollup").read_text()
+            for pid in (self._pid, *descendants(self._pid))
+        ]
+        return sum(int(found) for rollup in rollups for found in what.findall(rollup)) / 1024
 
 
 def media_child(pid: int) -> int | None:
@@ -38,7 +51,3 @@ def media_child(pid: int) -> int | None:
     found = descendants(pid)
     return found[0] if found else None
 
-
-def _pss(pid: int) -> float:
-    found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
-    return int(found.group(1)) / 1024 if found else 0.0
