@@ -50,4 +50,3 @@ def media_child(pid: int) -> int | None:
     """Return the media process of an app, None where it has none."""
     found = descendants(pid)
     return found[0] if found else None
-

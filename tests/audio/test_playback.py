@@ -73,6 +73,28 @@ def test_in_time_the_ring_holds_as_much_as_is_asked_for_at_once(stage: Stage) ->
     assert sum(len(piece) for piece in stage.played) == stage.mixer.position
 
 
+@pytest.mark.parametrize(
+    ("voices", "block", "at_once"),
+    [
+        (0, 240, 240),
+        (7, 240, 240),
+        (8, 240, 480),
+        (31, 240, 480),
+        (32, 240, 960),
+        (32, 2_400, 2_400),
+    ],
+)
+def test_the_more_voices_the_more_is_mixed_at_once(voices: int, block: int, at_once: int) -> None:
+    stage = stage_at(FORMAT.sample_rate, block)
+    for number in range(voices):
+        stage.mixer.add(f"voice {number}")
+    stage.played.clear()
+    stage.run(1.0)
+    assert {len(piece) for piece in stage.played} == {at_once}
+    assert stage.side.faults == 0
+    assert stage.device.ring.depth < block + at_once
+
+
 def numbered(stage: Stage, frames: int) -> Samples:
     """Return the sound of a voice in which each sample is another one."""
     sound = np.arange(1, 480 * frames + 1).astype(np.int16)

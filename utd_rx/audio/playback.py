@@ -29,7 +29,12 @@ LEAD_STEP: Final = 0.005
 MAX_STEPS: Final = 5  # for a GIL held by two threads for a switch interval each, twice over
 CALM: Final = 0.8  # without an underrun after which the lead shrinks by a step
 LONGEST_CALM: Final = 30.0  # for the last step, doubled when an underrun follows within this time
+WORK: Final = 0.004  # that a callback may take for a mix, with another block in the device
 FADE: Final = 0.003  # when what waits is flushed: short, as silence waits for it
+
+AT_ONCE: Final = {0: 0.0, 8: 0.01, 32: 0.02}
+"""Seconds that are mixed at once of so many voices and more: what a voice costs, it costs for each
+pull, and with many of them a little more delay is not heard."""
 
 
 class PlaybackConnection(DeviceConnection):
@@ -93,18 +98,14 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         self._mixer = mixer
         self._played = played
         self._converter = Converter(mixer.format, mixer.format)
-        self.use_blocks(block)
+        self._base = max(0.0, AHEAD - block)
+        self.at_once = max(WORK, block / 2)
         self._steps = 0
         self._calm = CALM
         self._trusted_at = 0.0  # the lead has been the least one since long ago
         self._underrun_seen = 0
         self._shrinks_at = 0.0
         self._flush = False
-
-    def use_blocks(self, block: float) -> None:
-        """Open devices with blocks of so many seconds from now on."""
-        self._block, self.at_once = block, block / 2
-        self._base = max(0.0, AHEAD - block)
 
     @property
     def delay(self) -> float:
@@ -137,8 +138,10 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
             ring.fade_out(min(ring.depth, round(FADE * rate)))
             self._converter.clear()  # or what it holds back is heard after the fade
         wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
-        # As long as the device's block, so that each callback is answered by one pull.
-        chunk = max(1, round(self._block * self._format.sample_rate))
+        # As long as the device's block, so that each callback is answered by one pull, or longer.
+        many = len(self._mixer.voices)
+        at_once = max(seconds for least, seconds in AT_ONCE.items() if many >= least)
+        chunk = max(1, round(max(self._block, at_once) * self._format.sample_rate))
         while connection.depth < wanted:
             mixed = self._mixer.pull(chunk)
             self._played(mixed)

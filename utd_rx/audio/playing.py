@@ -22,8 +22,6 @@ from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
 from utd_rx.ports.audio import (
-    PROMPT_BLOCK,
-    SPEAKER_BLOCK,
     Flush,
     Order,
     SetMuted,
@@ -89,19 +87,13 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        block = settings.block or SPEAKER_BLOCK
+        block = settings.block
         self.mixer = Mixer(settings.format, SLIP if block <= FRAME else block / 2)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
         self.side: PlaybackSide = PlaybackSide(self.mixer, block, self._played, now)
         self._now = now
-        self._pieces: deque[Samples] = deque(maxlen=ceil(LEVEL / min(block, PROMPT_BLOCK)))
-
-    async def _begin(self, sink: FrameSink) -> None:
-        if self.settings.block is None:
-            is_prompt = not all(voice.is_live for voice in self.mixer.voices)
-            self.side.use_blocks(PROMPT_BLOCK if is_prompt else SPEAKER_BLOCK)
-        await super()._begin(sink)
+        self._pieces: deque[Samples] = deque(maxlen=ceil(LEVEL / block))
 
     @property
     def position(self) -> float:

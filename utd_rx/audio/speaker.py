@@ -10,7 +10,7 @@ from utd_rx.models.audio import AudioFormat, FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceChoice
 from utd_rx.ports import living
-from utd_rx.ports.audio import Flush, SetVolume, SpeakerSettings
+from utd_rx.ports.audio import SPEAKER_BLOCK, Flush, SetVolume, SpeakerSettings
 from utd_rx.state import StateSubject
 
 
@@ -24,8 +24,7 @@ class Speaker(DeviceHandle[SpeakerState]):
     Args:
         device: Which, by `AudioDevice`, id, name or part of a name; None follows the default.
         format: Of the mix, whatever the device's own is.
-        block: Seconds per callback of the device, 0.001 to 0.05; None for 0.01, or 0.005 where
-            there is a voice with a margin when it is opened, so that a `flush` is silent sooner.
+        block: Seconds per callback of the device, 0.001 to 0.05.
         volume: 0 to 4, 1 for unchanged.
         backend: The platform's lets WebRTC's own device module play every remote track of the
             process while it is open: without voices, levels, volume, mute or flush, which then
@@ -54,7 +53,7 @@ class Speaker(DeviceHandle[SpeakerState]):
         device: DeviceChoice = None,
         *,
         format: AudioFormat | None = None,  # noqa: A002 - the word of AudioInput.format
-        block: float | None = None,
+        block: float = SPEAKER_BLOCK,
         volume: float = 1.0,
         backend: Backend = "portaudio",
         media: Literal["inline", "process", "auto"] | None = None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
-from attrs import converters, field, frozen
+from attrs import field, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
@@ -24,15 +24,10 @@ MICROPHONE_BLOCK: Final = 0.02
 """Seconds per callback, those of a packet: shorter ones are twice the work, and as LiveKit sends
 two frames at a time no packet leaves sooner."""
 
-SPEAKER_BLOCK: Final = 0.01
-"""The same, those of a frame. A thread that wakes finds nothing of its own in the processor's
-caches, which costs more than the work: blocks of 5 ms are 13 ms less delay, at twice the wake-ups
-(benchmarks/audio.md, "Two blocks at once")."""
-
-PROMPT_BLOCK: Final = 0.005
-"""The same, of a speaker that says what is there before it is due, and that somebody may interrupt:
-silent within 20 ms of a flush. Sound servers on Linux take 5 ms at a time: shorter blocks only go
-two at once, at twice the work."""
+SPEAKER_BLOCK: Final = 0.005
+"""The same: silent within 20 ms of a flush, and 14 to 18 ms sooner heard than with those of a
+frame, at twice the wake-ups. Sound servers on Linux take 5 ms at a time: shorter ones only go two
+at once (benchmarks/audio.md, "Two blocks at once")."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05
@@ -84,7 +79,7 @@ class Settings:
 
     device: DeviceChoice = None
     format: AudioFormat = field(factory=AudioFormat)
-    block: float | None = field(converter=converters.optional(check_block))
+    block: float = field(converter=check_block)
     is_muted: bool = False
 
 
@@ -100,9 +95,9 @@ class MicrophoneSettings(Settings):
 
 @frozen(kw_only=True, field_transformer=typed)
 class SpeakerSettings(Settings):
-    """A speaker as it is wished; see `Speaker` for a `block` that is None."""
+    """A speaker as it is wished."""
 
-    block: float | None = field(default=None, converter=converters.optional(check_block))
+    block: float = field(default=SPEAKER_BLOCK, converter=check_block)
     volume: float = field(default=1.0, converter=check_gain)
 
 
