@@ -74,24 +74,20 @@ def test_in_time_the_ring_holds_as_much_as_is_asked_for_at_once(stage: Stage) ->
 
 
 @pytest.mark.parametrize(
-    ("voices", "margin", "block", "at_once"),
+    ("voices", "block", "at_once"),
     [
-        (0, None, 240, 240),
-        (1, 0.04, 240, 240),
-        (1, None, 240, 480),
-        (7, 0.04, 240, 240),
-        (8, 0.04, 240, 480),
-        (31, None, 240, 480),
-        (32, None, 240, 960),
-        (32, None, 2_400, 2_400),
+        (0, 240, 240),
+        (7, 240, 240),
+        (8, 240, 480),
+        (31, 240, 480),
+        (32, 240, 960),
+        (32, 2_400, 2_400),
     ],
 )
-def test_the_more_voices_the_more_is_mixed_at_once_and_of_live_ones_a_frame(
-    voices: int, margin: float | None, block: int, at_once: int
-) -> None:
+def test_the_more_voices_the_more_is_mixed_at_once(voices: int, block: int, at_once: int) -> None:
     stage = stage_at(FORMAT.sample_rate, block)
     for number in range(voices):
-        stage.mixer.add(f"voice {number}", margin=margin)
+        stage.mixer.add(f"voice {number}")
     stage.played.clear()
     stage.run(1.0)
     assert {len(piece) for piece in stage.played} == {at_once}

@@ -32,13 +32,9 @@ LONGEST_CALM: Final = 30.0  # for the last step, doubled when an underrun follow
 WORK: Final = 0.004  # that a callback may take for a mix, with another block in the device
 FADE: Final = 0.003  # when what waits is flushed: short, as silence waits for it
 
-AT_ONCE: Final = {32: 0.02, 8: 0.01}
+AT_ONCE: Final = {0: 0.0, 8: 0.01, 32: 0.02}
 """Seconds that are mixed at once of so many voices and more: what a voice costs, it costs for each
 pull, and with many of them a little more delay is not heard."""
-
-FRAME: Final = 0.01
-"""The same of fewer that are live, whose sound comes in such pieces; of others the device's block,
-as it is there before and may be taken back."""
 
 
 class PlaybackConnection(DeviceConnection):
@@ -142,19 +138,14 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
             ring.fade_out(min(ring.depth, round(FADE * rate)))
             self._converter.clear()  # or what it holds back is heard after the fade
         wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
-        chunk = max(1, round(max(self._block, self._at_once()) * self._format.sample_rate))
+        # As long as the device's block, so that each callback is answered by one pull, or longer.
+        many = len(self._mixer.voices)
+        at_once = max(seconds for least, seconds in AT_ONCE.items() if many >= least)
+        chunk = max(1, round(max(self._block, at_once) * self._format.sample_rate))
         while connection.depth < wanted:
             mixed = self._mixer.pull(chunk)
             self._played(mixed)
             connection.give(self._converter.push(mixed))
-
-    def _at_once(self) -> float:
-        """Return how many seconds are mixed at once, the device's block at least."""
-        voices = self._mixer.voices
-        for least, seconds in AT_ONCE.items():
-            if len(voices) >= least:
-                return seconds
-        return FRAME if voices and all(voice.is_live for voice in voices) else 0.0
 
     def _adjust_lead(self, connection: PlaybackConnection) -> None:
         now = self._now()
