@@ -100,7 +100,7 @@ async def test_it_speaks_and_hears_through_a_process_of_its_own(talk: Talk) -> N
     talk.speaker.level.subscribe(levels.append)
     talk.ear.frames.clear()
     await talk.call.say("hello", said)
-    voice = talk.mouth.voice("somebody")
+    voice = talk.mouth.voice("somebody", margin=0.05)  # all of it is there at once
     voice(AudioFrame(said[:, np.newaxis], RATE))
     async with asyncio.timeout(TIMEOUT):
         await talk.microphone.level.until(lambda level: level > LOUD)
