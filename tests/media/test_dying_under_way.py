@@ -285,22 +285,31 @@ async def test_what_is_done_once_fails_typed(monkeypatch: pytest.MonkeyPatch) ->
 # --- what changes while it is restored ----------------------------------------------------------
 
 
-async def test_what_is_muted_while_it_is_published_again_is_not_heard(
+async def muted_while_published_again(
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> tuple[Restored, Held, str]:
+    """Return a stage on which a track was muted while it is published again, what holds that up,
+    and the sid of the track."""
     stage = await peopled()
     track = await stage.room.publish(ToneSource())
     held = Held(monkeypatch, "publish")
     stage.die()
     await held.begun()
     await stage.room.set_muted(track.sid, True)
+    return stage, held, track.sid
+
+
+async def test_what_is_muted_while_it_is_published_again_is_not_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage, held, sid = await muted_while_published_again(monkeypatch)
     held.let_go()
     back = await stage.until(lambda event: isinstance(event, ev.Reconnected))
     assert [one.is_muted for one in stage.now.tracks] == [True]
     assert [one.is_muted for one in back.snapshot.local.tracks] == [True]
     moved = next(one for one in stage.told if isinstance(one, ev.LocalTrackRepublished))
     assert moved.track.is_muted
-    await stage.room.set_muted(track.sid, False)
+    await stage.room.set_muted(sid, False)
     assert [one.is_muted for one in stage.now.tracks] == [False]
 
 
@@ -359,12 +368,7 @@ async def test_a_gain_that_changes_while_it_is_played_again_holds(
 async def test_a_mute_that_cannot_be_told_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stage = await peopled()
-    track = await stage.room.publish(ToneSource())
-    held = Held(monkeypatch, "publish")
-    stage.die()
-    await held.begun()
-    await stage.room.set_muted(track.sid, True)
+    stage, held, _ = await muted_while_published_again(monkeypatch)
 
     async def refuse(track_sid: str, muted: bool) -> None:
         raise UTDStreamException("no", code=UTDErrorCode.SERVER)

@@ -65,7 +65,7 @@ class Gathering:
         look."""
         with suppress(OSError, ValueError):  # whatever a kernel or a sandbox says
             if self._core is not None and (share > MAX_SHARE or self._wait() > CROWDED):
-                self._not_before = time.monotonic() + self._pause * random.uniform(1, 2)  # noqa: S311
+                self._not_before = time.monotonic() + self._pause * random.uniform(1, 2)  # noqa: S311 - no secret
                 self._pause = min(LONGEST_PAUSE, 2 * self._pause)
             if is_wanted and share <= MAX_SHARE and time.monotonic() >= self._not_before:
                 self._gather()

@@ -73,13 +73,13 @@ class Pulls:
     ) -> None:
         self._room = room
         self._heights = heights
-        self._is_adaptive = is_adaptive
+        self.is_adaptive = is_adaptive
         self._tracks: dict[str, _Track] = {}
 
     def begin(self, sid: str) -> None:
         """A video is subscribed from now on, perhaps anew, and with that all of it is sent."""
         self.end(sid)
-        if self._is_adaptive:
+        if self.is_adaptive:
             self._tracks[sid] = _Track()
             self._wait(sid, self._tracks[sid])
 

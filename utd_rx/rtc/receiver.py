@@ -104,14 +104,13 @@ class Receiver:
         self._room = room
         self.gates = TrackGates(room, reads_encrypted=reads_encrypted)
         self._receptions: dict[int, Reception] = {}
-        self._is_adaptive = adaptive_stream
         self._pulls = Pulls(room, self._heights, is_adaptive=adaptive_stream)
         self._is_closed = False
 
     @property
     def has_pictures(self) -> bool:
         """Whether any may come: somebody looks, or all that there are come anyway."""
-        return not self._is_adaptive or any(
+        return not self._pulls.is_adaptive or any(
             isinstance(reception, Watch) and not reception.has_ended
             for reception in self._receptions.values()
         )
