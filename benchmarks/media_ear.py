@@ -26,9 +26,11 @@ from tests.rtc.bench import token
 from tests.support.pulse import CABLE_A, CABLE_B
 from tests.support.sfu import RunningSfu
 from utd_rx.audio import ToneSource, WavSource, speech_path
+from utd_rx.audio.convert import to_unit
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
-from utd_rx.testing.sound import AudioComparison, compare
+from utd_rx.testing import alignment
+from utd_rx.testing.sound import MIN_COMPARED_SECONDS, AudioComparison, compare
 
 APPS: Final = "benchmarks.media_peers"
 RATE: Final = 48_000
@@ -114,7 +116,13 @@ def words_of(sent: npt.NDArray[Any]) -> list[tuple[int, int]]:
         if pieces:
             edges = np.linspace(run[0], run[-1] + 1, pieces + 1).astype(int) * size
             found += list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-    return found
+    return [word for word in found if is_long_enough(sent[slice(*word)])]
+
+
+def is_long_enough(word: npt.NDArray[Any]) -> bool:
+    """Whether there is enough of it to be recognised; one that a window cuts may be too short."""
+    active = alignment.active_windows(to_unit(word), RATE)
+    return int(np.count_nonzero(active)) / alignment.WINDOWS_PER_SECOND >= MIN_COMPARED_SECONDS
 
 
 def is_heard(one: Recording, begin: int, end: int, whole: AudioComparison) -> bool:

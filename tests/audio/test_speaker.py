@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from tests.audio.cards import fake_cards
+from utd_rx.audio.playing import PlayingDevice
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
+from utd_rx.ports.audio import SpeakerSettings
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.clock import FakeClock
 
@@ -139,3 +142,9 @@ def test_a_speaker_that_nobody_holds_is_forgotten() -> None:
     with pytest.raises(UTDStreamException) as caught:
         living.find(key)
     assert caught.value.code is UTDErrorCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(("block", "room"), [(0.0025, 0.0025), (0.005, 0.0025), (0.01, 0.005)])
+def test_a_voice_has_room_for_a_slip_of_half_a_block(block: float, room: float) -> None:
+    """At 44.1 kHz a sound server asks for a block of 10 ms 3.7 ms late, four times a second."""
+    assert PlayingDevice(DeviceKey("speaker"), SpeakerSettings(block=block)).mixer.burst == room

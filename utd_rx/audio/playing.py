@@ -14,7 +14,6 @@ import numpy as np
 from utd_rx.audio.convert import cut
 from utd_rx.audio.levels import power_dbfs, powers
 from utd_rx.audio.mixer import MixedVoice, Mixer
-from utd_rx.audio.observed import FRAME
 from utd_rx.audio.playback import PlaybackSide
 from utd_rx.audio.supervised import LEVEL, SupervisedDevice
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
@@ -30,9 +29,8 @@ from utd_rx.ports.audio import (
 )
 
 SLIP: Final = 0.0025
-"""Seconds of room that a voice has for a slip before there was one (`jitter`): half of what is
-asked for at once, which is 5 ms for short blocks, as they come in pairs. Blocks of a frame slip by
-more, but never where no clock is off, and the room for it comes when it is needed."""
+"""Seconds of room that a voice has at least for a slip before there was one (`jitter`): half of
+what is asked for at once, which is 5 ms for short blocks, as they come in pairs."""
 
 
 class Tap:
@@ -88,7 +86,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
         block = settings.block
-        self.mixer = Mixer(settings.format, SLIP if block <= FRAME else block / 2)
+        self.mixer = Mixer(settings.format, max(SLIP, block / 2))
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
         self.side: PlaybackSide = PlaybackSide(self.mixer, block, self._played, now)
