@@ -112,16 +112,18 @@ class RestoringRoom(RestoringMedia):
         self._is_joining = True
         self._early = []
         leaves = self._leaves
-        try:
-            far = await self._there()
+        address = JoinedAt(url, token, auto_subscribe, encryption)
+
+        async def join(far: RoomPort) -> tuple[RoomPort, ev.RoomSnapshot]:
             if leaves != self._leaves:
                 raise conflict(ConflictReason.LEFT, "The room was left while it was joined.")
-            snapshot = await far.connect(
-                url, token, auto_subscribe=auto_subscribe, encryption=encryption
-            )
+            snapshot = await _carry_out(far, JoinAgain(address))
             if not self._lives(far):
                 raise self._gone()
-            address = JoinedAt(url, token, auto_subscribe, encryption)
+            return far, snapshot
+
+        try:
+            far, snapshot = await self._once(join)
             self._wished = wishes.joined(self._wished, address, snapshot)
             for event in self._early:
                 self._wished = wishes.told(self._wished, event)

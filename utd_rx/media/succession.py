@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -32,6 +33,10 @@ class Host(Protocol):
     @property
     def failure(self) -> UTDStreamException | None:
         """Why it is over, with its last words; None while it is not."""
+
+    @property
+    def has_come_up(self) -> bool:
+        """Whether it has ever said anything."""
 
     def on_end(self, callback: Callable[[UTDStreamException], None]) -> Callable[[], None]:
         """Call back once on the loop when it has died, behind all calls that were under way; call
@@ -75,15 +80,26 @@ class Succession(Generic[H]):
     Args:
         start: Starts one; it never waits.
         clock: Of the time between deaths, and of patience with devices.
+        instead: Is asked when one dies that never came up, as none has before: returns what serves
+            from then on in the place of all others, None for another one.
 
     Attributes:
         deaths: How many have died.
+        is_over: Whether something serves in their place.
     """
 
-    def __init__(self, start: Callable[[], H], clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        start: Callable[[], H],
+        clock: Clock = SYSTEM_CLOCK,
+        instead: Callable[[UTDStreamException], H | None] = lambda failure: None,
+    ) -> None:
         self._start = start
         self._clock = clock
+        self._instead = instead
         self.deaths = 0
+        self.is_over = False
+        self._has_come_up = False
         self._died = Deaths()
         self._host: H | None = None
         self._failure: UTDStreamException | None = None
@@ -140,8 +156,11 @@ class Succession(Generic[H]):
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
         it is needed."""
+        if self.is_over:
+            return
         host, self._host = self._host, None
         if host is not None:
+            self._has_come_up |= host.has_come_up
             self._unlisten()
             for heir in tuple(self._heirs):
                 heir.lost(_closed())
@@ -181,22 +200,32 @@ class Succession(Generic[H]):
         except Exception as error:
             words = "no media process can be started"
             raise foreign_failure(words, error, code=UTDErrorCode.FEATURE_DISABLED) from error
-        self._host = host
-        self._unlisten = host.on_end(self._ended)
-        for heir in tuple(self._heirs):
-            heir.attach(host)
+        self._serve(host)
         return host
 
-    def _ended(self, failure: UTDStreamException) -> None:
+    def _serve(self, host: H) -> None:
+        self._host = host
+        self._unlisten = host.on_end(partial(self._ended, host))
+        for heir in tuple(self._heirs):
+            heir.attach(host)
+
+    def _ended(self, host: H, failure: UTDStreamException) -> None:
         self._host = None
         self.deaths += 1
-        self._count(failure)
+        self._has_come_up |= host.has_come_up
+        instead = None if self._has_come_up else self._instead(failure)
+        if instead is None:
+            self._count(failure)
+        else:
+            self.is_over, self._failure = True, failure
         if self._replacing is not None:
             self._replacing.cancel()
             self._replacing = None
         for heir in tuple(self._heirs):
             heir.lost(failure)
-        if self._is_wanted():
+        if instead is not None:  # in which nothing is to be restored, as nothing ever was
+            self._serve(instead)
+        elif self._is_wanted():
             name = "utd_rx.media: replace the media process"
             self._replacing = asyncio.get_running_loop().create_task(self._replace(), name=name)
 
