@@ -75,7 +75,8 @@ class Heir(Protocol):
 class Succession(Generic[H]):
     """Starts a process when one is needed, and its successor when it dies; on one loop.
 
-    A successor that cannot be started counts as one that has died, but in `deaths`.
+    Where one has come up, another that cannot be started counts as one that has died, but in
+    `deaths`: descriptors and memory may be there again in a moment.
 
     Args:
         start: Starts one; it never waits.
@@ -110,7 +111,7 @@ class Succession(Generic[H]):
 
     @property
     def failure(self) -> UTDStreamException | None:
-        """Why the last one that died did, or the last successor was not started."""
+        """Why the last one that died did, or the last was not started."""
         return self._failure
 
     @property
@@ -131,9 +132,10 @@ class Succession(Generic[H]):
             self._heirs.remove(heir)
 
     def begin(self) -> None:
-        """Start the first one now, so that it is up when it is needed."""
+        """Start one now, so that it is up when it is needed; `FEATURE_DISABLED` where the first one
+        cannot be started."""
         if self._host is None and self._died.delay(self._clock.now()) == 0:
-            self._make()
+            self._try()
 
     async def host(self, is_wanted: Callable[[], bool] = lambda: True) -> H:
         """Return the one that lives; start one where there is none, after a while where one has
@@ -144,14 +146,15 @@ class Succession(Generic[H]):
 
         Raises:
             UTDStreamException: `FEATURE_DISABLED`, with the last words of the last one, after
-                three deaths within a minute, or why it cannot be started; `CONFLICT` closed.
+                three deaths within a minute, or why the first cannot be started; `CONFLICT` closed.
         """
-        await self._due()
-        if self._host is not None:
-            return self._host
-        if not is_wanted():
-            raise _closed()
-        return self._make()
+        while True:
+            await self._due()
+            if self._host is not None:
+                return self._host
+            if not is_wanted():
+                raise _closed()
+            self._try()
 
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
@@ -192,7 +195,16 @@ class Succession(Generic[H]):
                 return
             await sleep_until(self._clock, now + delay)
 
-    def _make(self) -> H:
+    def _try(self) -> None:
+        """Start one; what fails is a death where one has come up, and told who asks elsewhere."""
+        try:
+            self._make()
+        except UTDStreamException as error:
+            if not self._has_come_up:
+                raise
+            self._count(error)
+
+    def _make(self) -> None:
         try:
             host = self._start()
         except UTDStreamException:
@@ -201,7 +213,6 @@ class Succession(Generic[H]):
             words = "no media process can be started"
             raise foreign_failure(words, error, code=UTDErrorCode.FEATURE_DISABLED) from error
         self._serve(host)
-        return host
 
     def _serve(self, host: H) -> None:
         self._host = host
