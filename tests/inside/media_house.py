@@ -7,7 +7,8 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 from attrs import frozen
 
@@ -116,11 +117,25 @@ class MediaHouse:
         return loud / 100 / (time.monotonic() - began) > share * self.pace.loud
 
 
-async def interrupt(program: Program, times: int) -> None:
+def interrupt(program: Program) -> None:
     """Press Ctrl-C at its terminal."""
-    for _ in range(times):
-        os.killpg(program.process.pid, signal.SIGINT)
-        await asyncio.sleep(0.02)  # two at once would be one
+    os.killpg(program.process.pid, signal.SIGINT)
+
+
+async def interrupt_twice(program: Program) -> None:
+    """Press it twice, wherever that comes."""
+    interrupt(program)
+    await asyncio.sleep(0.02)  # two at once would be one
+    with suppress(ProcessLookupError):  # on a busy machine it may have ended by now
+        interrupt(program)
+
+
+async def stopped(program: Program) -> None:
+    """Wait until it stands still."""
+    status = Path(f"/proc/{program.process.pid}/stat")
+    async with asyncio.timeout(PATIENCE):
+        while status.read_text().rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240 - nobody tells
+            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

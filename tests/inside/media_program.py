@@ -28,13 +28,24 @@ async def line() -> None:
     loop = asyncio.get_running_loop()
     came = loop.create_future()
     loop.add_reader(sys.stdin, came.set_result, None)
-    await came
-    loop.remove_reader(sys.stdin)
+    try:
+        await came
+    finally:
+        loop.remove_reader(sys.stdin)
     sys.stdin.readline()
 
 
 async def stay(room: RoomSession) -> None:
     await asyncio.Event().wait()
+
+
+async def stay_twice(room: RoomSession) -> None:
+    """Stay until it is interrupted, and stand still in the middle of leaving."""
+    tell("stays")
+    try:
+        await stay(room)
+    finally:
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGSTOP)
 
 
 async def leave(room: RoomSession) -> None:
@@ -62,6 +73,7 @@ async def stop_at_a_breakpoint(room: RoomSession) -> None:
 
 ENDS: dict[str, Callable[[RoomSession], Awaitable[None]]] = {
     "stay": stay,
+    "stay twice": stay_twice,
     "leave": leave,
     "exec": become_another,
     "fork": fork,

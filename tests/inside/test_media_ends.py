@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.inside.media_house import AT_LAST, IN_TIME, MediaHouse, interrupt, media_house
+from tests.inside.media_house import AT_LAST, IN_TIME, MediaHouse, interrupt, media_house, stopped
 from tests.inside.programs import PATIENCE
 from tests.support.processes import kill_all
 
@@ -50,7 +50,7 @@ async def test_ctrl_c_leaves_the_room(house: MediaHouse, media: str) -> None:
     app = await house.start("stay", media)
     children = house.children(app, media)
     await app.say()
-    await interrupt(app, 1)
+    interrupt(app)
     await house.gone()
     status, said = await app.end()
     assert (status, said.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
@@ -58,10 +58,14 @@ async def test_ctrl_c_leaves_the_room(house: MediaHouse, media: str) -> None:
 
 
 async def test_a_second_ctrl_c_ends_it_and_leaves_nobody(house: MediaHouse) -> None:
-    app = await house.start("stay", "process")
+    app = await house.start("stay twice", "process")
     children = house.children(app, "process")
     await app.say()
-    await interrupt(app, 2)
+    assert await app.hear() == "stays"
+    interrupt(app)
+    await stopped(app)  # in the middle of leaving
+    interrupt(app)
+    app.process.send_signal(signal.SIGCONT)
     await house.gone()
     status, said = await app.end()
     assert (status, said.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")

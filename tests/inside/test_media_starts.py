@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.inside.media_house import AT_LAST, MediaHouse, interrupt, media_house
+from tests.inside.media_house import AT_LAST, MediaHouse, interrupt, interrupt_twice, media_house
 from tests.inside.programs import PATIENCE, Program
 
 pytestmark = [pytest.mark.long, pytest.mark.embedded]
@@ -48,7 +48,10 @@ async def end(app: Program, how: str) -> None:
         app.process.kill()
         assert (await app.end())[0] == -signal.SIGKILL
         return
-    await interrupt(app, 1 if how == "ctrl-c" else 2)
+    if how == "ctrl-c":
+        interrupt(app)
+    else:
+        await interrupt_twice(app)
     status, said = await app.end()
     assert (status, said.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
 

@@ -16,6 +16,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.failure: UTDStreamException | None = None
         self.is_closed = False
+        self.has_come_up = True
         self.has_served = False
         self._dead = asyncio.Event()
         self._callbacks: list[Callable[[UTDStreamException], None]] = []

@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 
 from tests.media.far_port import TOKEN, Talker
+from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media import process as module
 from utd_rx.media.child import MAX_LINE
 from utd_rx.media.near import Near
 from utd_rx.media.process import MediaProcess
+from utd_rx.media.succession import Succession
+from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.contracts import PATIENCE, refusal
 
 
@@ -178,3 +181,60 @@ async def test_whether_anybody_had_an_answer_is_known(process: MediaProcess) -> 
     await talker(other).pid()
     assert other.has_served
     await other.aclose()
+
+
+class Wanting:
+    """An `Heir` that wants to be there again, for ever."""
+
+    rank = 0
+    is_wanted = True
+
+    def __init__(self) -> None:
+        self.there: Any = None
+        self.was_given_up: UTDStreamException | None = None
+
+    def attach(self, host: MediaProcess) -> None:
+        self.there = talker(host)
+
+    def lost(self, failure: UTDStreamException) -> None:
+        """It died."""
+
+    async def restore(self) -> None:
+        """There is nothing."""
+
+    def given_up(self, failure: UTDStreamException) -> None:
+        self.was_given_up = failure
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [(subprocess, "Popen"), (os, "memfd_create"), (socket, "socketpair")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_where_no_other_can_be_started_calls_fail_nothing_stays_open_and_later_one_is(
+    where: Any, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, clock, heir = descriptors(), FakeClock(), Wanting()
+    succession = Succession(lambda: MediaProcess(""), clock)
+    succession.join(heir)
+    first = await succession.host()
+    await heir.there.pid()
+    with monkeypatch.context() as here:
+        here.setattr(where, what, refuse)
+        assert (await refusal(heir.there.abort())).code is UTDErrorCode.NETWORK
+        assert first.failure is not None
+        waiting = asyncio.create_task(refusal(succession.host()))
+        await turns()
+        assert heir.was_given_up is None
+        clock.advance(0.5)
+        failed = await waiting
+        assert failed.code is UTDErrorCode.FEATURE_DISABLED
+        assert "Resource temporarily unavailable" in failed.message
+        await turns()
+        assert heir.was_given_up is not None
+        assert descriptors() == before
+    clock.advance(60)
+    await succession.host()
+    await heir.there.pid()
+    await succession.aclose()
+    assert descriptors() == before

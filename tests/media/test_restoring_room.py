@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from attrs import evolve
 from tests.media.restored import ALL, BEN, FACE, VOICE, Restored, turns
 from utd_rx.audio.sources import ToneSource
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media.carrying_out import PUBLISH_WITHIN
 from utd_rx.media.restoring_room import SETTLE_WITHIN, RestoringRoom
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
@@ -19,7 +21,7 @@ from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
 from utd_rx.models.encryption import Encryption
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.methods import MethodInvocation
-from utd_rx.models.participant import ParticipantPermission, TrackSource
+from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.data import SelfDescription
@@ -28,6 +30,7 @@ from utd_rx.ports.transfers import TransferEnded, TransferHeader, TransferNews
 from utd_rx.testing.contracts import refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker
 from utd_rx.testing.loop import run_virtual
+from utd_rx.testing.room import FakeRoom
 from utd_rx.video import TestPattern
 
 FRAME = AudioFrame(np.zeros((480, 1), np.int16), 48_000, 0.0)
@@ -384,6 +387,33 @@ def test_a_grant_that_does_not_come_is_not_waited_for_long() -> None:
         assert asyncio.get_running_loop().time() - began == pytest.approx(SETTLE_WITHIN)
         assert not back.snapshot.local.permission.can_publish
         assert back.snapshot.local.tracks == ()
+
+    run_virtual(main())
+
+
+def test_a_device_that_hangs_keeps_nobody_out_and_its_track_has_failed() -> None:
+    async def main() -> None:
+        stage, loop = await Restored().joined(), asyncio.get_running_loop()
+        card, pattern = ToneSource(), TestPattern(64, 36, 10)
+        stuck = await stage.room.publish(card)
+        await stage.room.publish(pattern, TrackSource.CAMERA)
+        publish, began = FakeRoom.publish, loop.time()
+
+        async def hang(room: FakeRoom, source: Any, *args: Any) -> TrackPublication:
+            if source is card:
+                await loop.create_future()
+            return await publish(room, source, *args)
+
+        with pytest.MonkeyPatch.context() as here:
+            here.setattr(FakeRoom, "publish", hang)
+            stage.die()
+            await turns(2)
+            await stage.room.send_data(b"x")
+        assert loop.time() - began == PUBLISH_WITHIN
+        assert ev.Reconnected in stage.kinds()
+        [failed] = [event for event in stage.told if isinstance(event, ev.LocalTrackFailed)]
+        assert (failed.track_sid, failed.error.code) == (stuck.sid, UTDErrorCode.TIMEOUT)
+        assert list(stage.now.sources.values()) == [pattern]
 
     run_virtual(main())
 

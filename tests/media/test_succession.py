@@ -10,7 +10,9 @@ import pytest
 from tests.media.hosts import FakeHost
 from tests.media.restored import Restored, turns
 from tests.media.test_house import Street, needs
+from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media.afar import AfarAudio
 from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.succession import DEVICES_WITHIN
 from utd_rx.models import events as ev
@@ -144,6 +146,67 @@ async def test_a_first_one_that_cannot_be_started_is_told_who_asks_and_counts_no
         failed = await refusal(stage.room.connect("wss://x", "t"))
         assert failed.code is UTDErrorCode.FEATURE_DISABLED
     await stage.joined()
+
+
+@pytest.mark.parametrize("error", [FULL, REFUSED], ids=["foreign", "typed"])
+async def test_a_later_one_that_cannot_be_started_is_tried_again_for_who_needs_it(
+    error: Exception,
+) -> None:
+    stage = await Restored().joined()
+    await stage.room.disconnect()
+    await stage.succession.rest()
+    stage.errors = [error] * 2
+    joining = asyncio.create_task(stage.room.connect("wss://x", "t"))
+    await turns()
+    assert not joining.done()
+    stage.clock.advance(0.5)
+    await joining
+    assert stage.errors == []
+    assert (len(stage.hosts), stage.succession.deaths) == (2, 0)
+
+
+@pytest.mark.parametrize("error", [FULL, REFUSED], ids=["foreign", "typed"])
+async def test_later_ones_that_cannot_be_started_at_all_are_given_up_with_the_reason(
+    error: Exception,
+) -> None:
+    stage = await Restored().joined()
+    await stage.room.disconnect()
+    await stage.succession.rest()
+    stage.errors = [error] * 9
+    joining: list[asyncio.Task[Any]] = [
+        asyncio.create_task(stage.room.connect("wss://x", "t")),
+        asyncio.create_task(stage.room.send_data(b"x")),
+    ]
+    await turns()
+    stage.clock.advance(0.5)
+    for command in joining:
+        failed = await refusal(command)
+        assert failed.code is UTDErrorCode.FEATURE_DISABLED
+        reason = error.message if isinstance(error, UTDStreamException) else "OSError"
+        assert reason in failed.message
+    assert len(stage.errors) == 6
+
+
+async def test_a_house_is_held_while_a_later_process_cannot_be_started() -> None:
+    clock = FakeClock()
+    street = Street(clock)
+    await street.house.hold().release()
+    street.errors = [FULL]
+    room = street.house.room(needs)
+    await room.connect("wss://x", "t")
+    assert len(street.hosts) == 2
+    await room.aclose()
+    assert street.hosts[1].is_closed
+
+
+async def test_who_listens_to_a_speaker_while_there_is_no_process_is_told_so() -> None:
+    gone = UTDStreamException("killed", code=UTDErrorCode.NETWORK)
+    afar = AfarAudio(FakeAudio(FakeClock()))
+    speaker = Speaker(backend=afar)
+    afar.lost(gone)
+    with pytest.raises(UTDStreamException, match="no media process") as raised:
+        speaker.listen(lambda frame: None)
+    assert raised.value.code is UTDErrorCode.NETWORK
 
 
 async def test_a_house_whose_process_cannot_be_started_is_not_held() -> None:

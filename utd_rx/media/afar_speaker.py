@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.frames import FrameReader
 from utd_rx.media.hosted_speaker import (
     HostedTap,
@@ -186,7 +187,7 @@ class AfarSpeaker:
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
         """Give what it plays to `sink` on this loop, in the process that there is now; call the
-        result to stop."""
+        result to stop. `NETWORK` where there is none, as between two."""
         self._need_frames("frames")
 
         def give(frames: tuple[AudioFrame, ...]) -> None:
@@ -210,7 +211,10 @@ class AfarSpeaker:
 
     def _make(self, kind: type, *args: Any) -> Any:
         """Return what stands for something that is made over there."""
-        return self._host().port(Near, kind, f"{kind.__module__}:{kind.__name__}", *args)
+        if (host := self._host()) is None:
+            words = "no media process is there just now, as the last one has died"
+            raise UTDStreamException(words, code=UTDErrorCode.NETWORK)
+        return host.port(Near, kind, f"{kind.__module__}:{kind.__name__}", *args)
 
     def _need_frames(self, what: str) -> None:
         if not self._abilities.has_frames:

@@ -59,10 +59,15 @@ def is_apart(media: Media, *, has_device: bool) -> bool:
     if reason is None:
         return True
     if media == "process":
-        message = f'no media process can be started: {reason}; pass media="inline"'
-        raise UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
+        raise refused(reason)
     say_once(reason, logging.INFO)  # known, and documented
     return False
+
+
+def refused(reason: str) -> UTDStreamException:
+    """Return what is raised where nothing can live apart, and is to."""
+    message = f'no media process can be started: {reason}; pass media="inline"'
+    return UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
 
 
 @cache

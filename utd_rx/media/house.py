@@ -16,7 +16,7 @@ from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDStreamException
 from utd_rx.media import forked
 from utd_rx.media.afar import AfarAudio
-from utd_rx.media.choice import Media, is_apart, say_once
+from utd_rx.media.choice import Media, is_apart, refused, say_once
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.restoring_room import RestoringRoom
@@ -25,21 +25,33 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
 
+def _in_app() -> Any:
+    from utd_rx.media.in_app import InApp  # whose rooms, who only has devices does not load
+
+    return InApp()
+
+
 class House:
     """Rooms and devices that live apart.
 
     Args:
         start: Starts a media process.
         clock: As of `Succession`.
+        in_app: Makes what serves in the app, where no process comes up.
     """
 
     def __init__(
-        self, start: Callable[[], Any] = MediaProcess, clock: Clock = SYSTEM_CLOCK
+        self,
+        start: Callable[[], Any] = MediaProcess,
+        clock: Clock = SYSTEM_CLOCK,
+        in_app: Callable[[], Any] = _in_app,
     ) -> None:
-        self.succession: Final[Succession[Any]] = Succession(start, clock)
+        self.succession: Final[Succession[Any]] = Succession(start, clock, self._in_app)
         self._audios: dict[BackendName, AfarAudio] = {}
         self._holds = 0
-        self._stands: bool | None = None
+        self._make_in_app = in_app
+        self._is_tried = self._is_insisted_on = False
+        self._why_not: str | None = None
 
     def hold(self) -> Hold:
         """Let it be there, from now on until that is let go of."""
@@ -50,16 +62,24 @@ class House:
     def stands(self) -> bool:
         """Whether the first process could be started, now if it was not yet; why not is said.
 
-        It holds from then on, so that rooms and devices which may live anywhere are in one place.
+        It holds from then on, so that rooms and devices which may live anywhere are in one place;
+        but where the first process then never comes up, they live in the app after all.
         """
-        if self._stands is None:
-            self._stands = True
+        if not self._is_tried:
+            self._is_tried = True
             try:
                 self.succession.begin()
             except UTDStreamException as error:
-                self._stands = False
-                say_once(error.message, logging.WARNING)  # nobody would expect it
-        return self._stands
+                self._why_not = error.message
+        if self._why_not is not None:
+            say_once(self._why_not, logging.WARNING)  # nobody would expect it
+        return self._why_not is None
+
+    def insist(self) -> None:
+        """Let nothing that lives here live in the app; `FEATURE_DISABLED` where it does already."""
+        if self.succession.is_over:
+            raise refused(self._why_not or "")
+        self._is_insisted_on = True
 
     def room(self, needs: Callable[[DeviceKey], bool], **options: Any) -> RestoringRoom:
         """Return a room that lives there, a `UTDRoom` with these options, and holds the house.
@@ -71,7 +91,7 @@ class House:
         return RestoringRoom(
             self.succession,
             lambda process: process.room(**options),
-            needs=needs,
+            needs=lambda key: needs(key) or self.succession.is_over,
             closed=self.hold().release,
         )
 
@@ -87,6 +107,14 @@ class House:
             self.succession.join(afar)  # behind the devices
             self._audios[backend] = afar
         return self._audios[backend]
+
+    def _in_app(self, failure: UTDStreamException) -> Any:
+        """Return what serves instead of a process, as the first one never came up."""
+        self._why_not = failure.message
+        if self._is_insisted_on:
+            return None
+        say_once(failure.message, logging.WARNING)
+        return self._make_in_app()
 
     async def let_go(self) -> None:
         """Somebody who held it does not any more; without anybody the process ends."""
@@ -146,4 +174,7 @@ def place(media: Media, *, has_device: bool) -> House | None:
     if not is_apart(media, has_device=has_device):
         return None
     there = house()
-    return there if media == "process" or there.stands() else None
+    if media == "process":
+        there.insist()
+        return there
+    return there if there.stands() else None

@@ -121,6 +121,11 @@ class MediaProcess:
         return None if self._failure is None else self._failed()
 
     @property
+    def has_come_up(self) -> bool:
+        """Whether it has ever given a sign of life."""
+        return self._end.messages > 0
+
+    @property
     def has_served(self) -> bool:
         """Whether anybody has had an answer from it."""
         return self._end.has_answered

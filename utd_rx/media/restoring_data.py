@@ -129,6 +129,18 @@ class RestoringData:
                     return result
             await asyncio.sleep(0)  # heirs are told of a death behind the calls it has ended
 
+    async def _once(self, command: Callable[[RoomPort], Coroutine[Any, Any, T]]) -> T:
+        """Tell the room of this life what is not told twice; again only where that never came up,
+        and rooms live in the app instead."""
+        far = await self._there()
+        try:
+            return await command(far)
+        except UTDStreamException:
+            await asyncio.sleep(0)  # as in `_outlive`
+            if self._far is far or not self._succession.is_over:
+                raise
+        return await command(await self._there())
+
     async def _state(self, command: Callable[[RoomPort], Coroutine[Any, Any, None]]) -> None:
         """Tell the room of this life what is kept already: where it dies, its successor is told."""
         far = self._far

@@ -23,16 +23,9 @@ from utd_rx.errors import (
 )
 from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
-from utd_rx.media.lacking import (
-    DescribeAgain,
-    JoinAgain,
-    PublishAgain,
-    PublishDataAgain,
-    ReceiveAgain,
-    Step,
-    SubscribeAgain,
-)
-from utd_rx.media.restoring_media import RestoringMedia, begin
+from utd_rx.media.carrying_out import carry_out
+from utd_rx.media.lacking import JoinAgain, PublishAgain, Step
+from utd_rx.media.restoring_media import RestoringMedia
 from utd_rx.media.succession import Succession
 from utd_rx.media.wished import JoinedAt
 from utd_rx.models import events as ev
@@ -112,16 +105,18 @@ class RestoringRoom(RestoringMedia):
         self._is_joining = True
         self._early = []
         leaves = self._leaves
-        try:
-            far = await self._there()
+        address = JoinedAt(url, token, auto_subscribe, encryption)
+
+        async def join(far: RoomPort) -> tuple[RoomPort, ev.RoomSnapshot]:
             if leaves != self._leaves:
                 raise conflict(ConflictReason.LEFT, "The room was left while it was joined.")
-            snapshot = await far.connect(
-                url, token, auto_subscribe=auto_subscribe, encryption=encryption
-            )
+            snapshot = await carry_out(far, JoinAgain(address))
             if not self._lives(far):
                 raise self._gone()
-            address = JoinedAt(url, token, auto_subscribe, encryption)
+            return far, snapshot
+
+        try:
+            far, snapshot = await self._once(join)
             self._wished = wishes.joined(self._wished, address, snapshot)
             for event in self._early:
                 self._wished = wishes.told(self._wished, event)
@@ -261,7 +256,7 @@ class RestoringRoom(RestoringMedia):
     async def _take(self, far: RoomPort, step: Step) -> ev.RoomEvent | None:
         """Take one step; what is refused is wanted no more, but for the room itself."""
         try:
-            result = await _carry_out(far, step)
+            result = await carry_out(far, step)
         except UTDStreamException as error:
             if isinstance(step, JoinAgain) or not self._lives(far):
                 raise
@@ -362,27 +357,6 @@ class RestoringRoom(RestoringMedia):
             self._renewing.cancel()
         name = "utd_rx.media: keep a newer token"
         self._renewing = asyncio.get_running_loop().create_task(renew(), name=name)
-
-
-async def _carry_out(far: RoomPort, step: Step) -> Any:
-    match step:
-        case JoinAgain(address=to):
-            return await far.connect(
-                to.url,
-                to.token,
-                auto_subscribe=to.auto_subscribe,
-                encryption=to.encryption,
-            )
-        case SubscribeAgain(track_sid=sid, is_wanted=is_wanted):
-            return await far.set_subscribed(sid, is_wanted)
-        case PublishAgain(own=own):
-            return await far.publish(own.source, own.track.source)
-        case ReceiveAgain(reception=reception):
-            return await begin(far, reception)
-        case PublishDataAgain(own=data):
-            return await far.publish_data_track(data.name)
-        case DescribeAgain(description=description):
-            return await far.describe(description)
 
 
 def _why(error: Exception) -> UTDStreamException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -32,6 +33,10 @@ class Host(Protocol):
     @property
     def failure(self) -> UTDStreamException | None:
         """Why it is over, with its last words; None while it is not."""
+
+    @property
+    def has_come_up(self) -> bool:
+        """Whether it has ever said anything."""
 
     def on_end(self, callback: Callable[[UTDStreamException], None]) -> Callable[[], None]:
         """Call back once on the loop when it has died, behind all calls that were under way; call
@@ -70,20 +75,32 @@ class Heir(Protocol):
 class Succession(Generic[H]):
     """Starts a process when one is needed, and its successor when it dies; on one loop.
 
-    A successor that cannot be started counts as one that has died, but in `deaths`.
+    Where one has come up, another that cannot be started counts as one that has died, but in
+    `deaths`: descriptors and memory may be there again in a moment.
 
     Args:
         start: Starts one; it never waits.
         clock: Of the time between deaths, and of patience with devices.
+        instead: Is asked when one dies that never came up, as none has before: returns what serves
+            from then on in the place of all others, None for another one.
 
     Attributes:
         deaths: How many have died.
+        is_over: Whether something serves in their place.
     """
 
-    def __init__(self, start: Callable[[], H], clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        start: Callable[[], H],
+        clock: Clock = SYSTEM_CLOCK,
+        instead: Callable[[UTDStreamException], H | None] = lambda failure: None,
+    ) -> None:
         self._start = start
         self._clock = clock
+        self._instead = instead
         self.deaths = 0
+        self.is_over = False
+        self._has_come_up = False
         self._died = Deaths()
         self._host: H | None = None
         self._failure: UTDStreamException | None = None
@@ -94,7 +111,7 @@ class Succession(Generic[H]):
 
     @property
     def failure(self) -> UTDStreamException | None:
-        """Why the last one that died did, or the last successor was not started."""
+        """Why the last one that died did, or the last was not started."""
         return self._failure
 
     @property
@@ -115,9 +132,10 @@ class Succession(Generic[H]):
             self._heirs.remove(heir)
 
     def begin(self) -> None:
-        """Start the first one now, so that it is up when it is needed."""
+        """Start one now, so that it is up when it is needed; `FEATURE_DISABLED` where the first one
+        cannot be started."""
         if self._host is None and self._died.delay(self._clock.now()) == 0:
-            self._make()
+            self._try()
 
     async def host(self, is_wanted: Callable[[], bool] = lambda: True) -> H:
         """Return the one that lives; start one where there is none, after a while where one has
@@ -128,20 +146,24 @@ class Succession(Generic[H]):
 
         Raises:
             UTDStreamException: `FEATURE_DISABLED`, with the last words of the last one, after
-                three deaths within a minute, or why it cannot be started; `CONFLICT` closed.
+                three deaths within a minute, or why the first cannot be started; `CONFLICT` closed.
         """
-        await self._due()
-        if self._host is not None:
-            return self._host
-        if not is_wanted():
-            raise _closed()
-        return self._make()
+        while True:
+            await self._due()
+            if self._host is not None:
+                return self._host
+            if not is_wanted():
+                raise _closed()
+            self._try()
 
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
         it is needed."""
+        if self.is_over:
+            return
         host, self._host = self._host, None
         if host is not None:
+            self._has_come_up |= host.has_come_up
             self._unlisten()
             for heir in tuple(self._heirs):
                 heir.lost(_closed())
@@ -173,7 +195,16 @@ class Succession(Generic[H]):
                 return
             await sleep_until(self._clock, now + delay)
 
-    def _make(self) -> H:
+    def _try(self) -> None:
+        """Start one; what fails is a death where one has come up, and told who asks elsewhere."""
+        try:
+            self._make()
+        except UTDStreamException as error:
+            if not self._has_come_up:
+                raise
+            self._count(error)
+
+    def _make(self) -> None:
         try:
             host = self._start()
         except UTDStreamException:
@@ -181,22 +212,31 @@ class Succession(Generic[H]):
         except Exception as error:
             words = "no media process can be started"
             raise foreign_failure(words, error, code=UTDErrorCode.FEATURE_DISABLED) from error
+        self._serve(host)
+
+    def _serve(self, host: H) -> None:
         self._host = host
-        self._unlisten = host.on_end(self._ended)
+        self._unlisten = host.on_end(partial(self._ended, host))
         for heir in tuple(self._heirs):
             heir.attach(host)
-        return host
 
-    def _ended(self, failure: UTDStreamException) -> None:
+    def _ended(self, host: H, failure: UTDStreamException) -> None:
         self._host = None
         self.deaths += 1
-        self._count(failure)
+        self._has_come_up |= host.has_come_up
+        instead = None if self._has_come_up else self._instead(failure)
+        if instead is None:
+            self._count(failure)
+        else:
+            self.is_over, self._failure = True, failure
         if self._replacing is not None:
             self._replacing.cancel()
             self._replacing = None
         for heir in tuple(self._heirs):
             heir.lost(failure)
-        if self._is_wanted():
+        if instead is not None:  # in which nothing is to be restored, as nothing ever was
+            self._serve(instead)
+        elif self._is_wanted():
             name = "utd_rx.media: replace the media process"
             self._replacing = asyncio.get_running_loop().create_task(self._replace(), name=name)
 
