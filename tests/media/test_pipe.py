@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +133,28 @@ async def test_nonsense_ends_it_and_says_so(ends: tuple[End, End]) -> None:
     [error] = far.ends
     assert error is not None
     assert error.code is UTDErrorCode.MALFORMED_RESPONSE
+
+
+async def test_descriptors_for_which_there_is_no_room_end_it_and_say_so(
+    ends: tuple[End, End],
+) -> None:
+    near, far = ends
+    near.pipe.attach()
+    far.pipe.attach()
+    near.pipe.post(Delivery(1, ()), os.pipe())
+    near.pipe.post(Delivery(2, ()), os.pipe())  # which would be taken for those before
+    spare = os.dup(far.socket.fileno())
+    os.close(spare)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare, limits[1]))
+    try:
+        await far.until(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    [error] = far.ends
+    assert error is not None
+    assert (error.code, "ulimit -n" in error.message) == (UTDErrorCode.NETWORK, True)
+    assert far.came == []
 
 
 async def test_who_takes_may_close_it() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.outbound import Outbound
 from utd_rx.media.wire import MAX_DESCRIPTORS, Message, Unframer, framed
 from utd_rx.state.reports import report, running_loop
@@ -26,6 +26,11 @@ READ: Final = 64 * 1024
 
 READS: Final = 4
 """Times in one turn of the loop, so that a storm does not hold up everything else."""
+
+EXHAUSTED: Final = (
+    "too many files are open for what a media process hands over: close some, or raise the limit "
+    "(ulimit -n)"
+)
 
 Handler: TypeAlias = Callable[[Any, tuple[int, ...]], object]
 """Takes a message and the descriptors that came with it, which are its to close; on the loop."""
@@ -183,10 +188,13 @@ class Pipe:
         try:
             for _ in range(READS):
                 try:
-                    data, came, _, _ = socket.recv_fds(self._end, READ, MAX_DESCRIPTORS)
+                    data, came, flags, _ = socket.recv_fds(self._end, READ, MAX_DESCRIPTORS)
                 except BlockingIOError:
                     return
                 self._descriptors.extend(came)
+                if flags & socket.MSG_CTRUNC:  # those that follow would be taken for them
+                    self._end_reading(UTDStreamException(EXHAUSTED, code=UTDErrorCode.NETWORK))
+                    return
                 if not data:
                     self._end_reading(None)
                     return
