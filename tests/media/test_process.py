@@ -21,6 +21,7 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media import process as module
 from utd_rx.media.child import MAX_LINE
 from utd_rx.media.near import Near
+from utd_rx.media.pipe import EXHAUSTED
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.succession import Succession
 from utd_rx.testing.clock import FakeClock
@@ -86,6 +87,17 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
     assert told == []
     for call in (there.pid(), talker(process).pid()):
         assert (await refusal(call)).message == failure.message
+
+
+async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it_ended(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    cut_short = (b"\0", [], socket.MSG_CTRUNC, None)
+    monkeypatch.setattr(socket, "recv_fds", lambda *_: cut_short)
+    refused = await refusal(there.pid())
+    assert (refused.code, EXHAUSTED in refused.message) == (UTDErrorCode.NETWORK, True)
 
 
 async def test_who_is_silent_is_killed_even_when_it_is_stopped(

@@ -218,9 +218,11 @@ class MediaProcess:
             loop.call_later(LOOK, _weakly(self._watch))
 
     def _broken(self, error: UTDStreamException | None) -> None:
-        if error is not None:
+        if error is None:
+            self._reap(ENDING)
+        else:
             self._child.kill()
-        self._reap(ENDING)
+            self._over(error.message)
 
     def _reap(self, patience: float) -> None:
         """Wait until a child whose socket is closed has ended, as it has, or all but."""
