@@ -94,7 +94,7 @@ async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it
 ) -> None:
     there = talker(process)
     await there.pid()
-    cut_short = (b"\0", [], socket.MSG_CTRUNC, None)
+    cut_short: tuple[Any, ...] = (b"\0", [], socket.MSG_CTRUNC, None)
     monkeypatch.setattr(socket, "recv_fds", lambda *_: cut_short)
     refused = await refusal(there.pid())
     assert (refused.code, EXHAUSTED in refused.message) == (UTDErrorCode.NETWORK, True)
