@@ -16,16 +16,29 @@ from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.contracts import far_cards
+from tests.contracts.card_worlds import CardsWorld
 from tests.media.ends import ends
 from tests.media.test_lending import until
 from tests.media.test_near_frames import rings
+from utd_rx.audio.adapter import ABILITIES
 from utd_rx.errors import UTDStreamException
 from utd_rx.media import levels
 from utd_rx.media.levels import SLOTS, LevelReader, LevelWriter, MarkedState
+from utd_rx.media.near import Near
 from utd_rx.media.near_audio import NearAudio
+from utd_rx.media.process import MediaProcess
 from utd_rx.models.device_state import MicrophoneState, SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceKey
-from utd_rx.ports.audio import Abilities, DeviceState, Settings, SpeakerSettings, StatesSink
+from utd_rx.ports.audio import (
+    Abilities,
+    AudioPort,
+    DeviceState,
+    MicrophoneSettings,
+    Settings,
+    SpeakerSettings,
+    StatesSink,
+)
 from utd_rx.ports.crossing import Teller
 from utd_rx.testing.contracts import Batches
 
@@ -274,3 +287,22 @@ async def test_where_no_descriptor_is_left_states_bring_the_level(
             assert await told.settled() == evolve(SPEAKER, level=-2.0, volume=0.25)
         told.there.teller.post(level=-3.0)
         assert (await told.settled()).level == -3.0
+
+
+@pytest.mark.long
+async def test_a_process_that_is_killed_leaves_no_ring() -> None:
+    process = MediaProcess()
+    there: Any = process.port(Near, CardsWorld, f"{far_cards.__name__}:world")
+    await there.bring_back()  # no device is opened before its fakes are there
+    near = partial(NearAudio, abilities=ABILITIES)
+    port: Any = process.port(near, AudioPort, f"{far_cards.__name__}:portaudio_port")
+    key, came = DeviceKey("microphone"), Batches[MicrophoneState]()
+    port.add(key, MicrophoneSettings(device=CardsWorld.first))
+    port.listen(key, came.take)
+    await port.open(key)
+    await came.until(lambda state: state.level > -100.0, stir=there.sound)
+    assert rings() == ONE // 2
+    process.kill()
+    await until(lambda: process.failure)
+    assert rings() == 0
+    await process.aclose()
