@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.levels import MarkedState
 from utd_rx.media.thinning import (
     MAX_CALL_BYTES,
     MAX_CALLS,
@@ -211,6 +212,8 @@ def test_of_a_device_the_newest_state_is_left_and_every_failure() -> None:
     gone = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
     told = [state(-1), state(-2, gone), state(-3, gone), state(-4), state(-5)]
     assert thinned(told) == [told[0], told[2], told[4]]
+    marked = [MarkedState(one, n) for n, one in enumerate(told)]
+    assert thinned(marked) == [marked[0], marked[2], marked[4]]
     flapping = [state(-1, gone if n % 2 else None) for n in range(100)]
     assert len(thinned(flapping)) == MAX_FAILURES
     assert thinned(flapping)[-1] is flapping[-1]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import numpy as np
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame
-from utd_rx.models.device_state import SpeakerState
-from utd_rx.ports.crossing import MAX_FAILURES, MAX_WAITING, FrameBox, Teller
+from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
+from utd_rx.ports.crossing import MAX_FAILURES, MAX_WAITING, FrameBox, LevelSink, Teller
 
 
 def frame(number: int) -> AudioFrame:
@@ -105,6 +106,65 @@ async def test_of_a_state_the_newest_waits_for_the_loop_but_every_failure_is_see
     await asyncio.sleep(0)
     assert len(told) == 1
     assert teller.state.level == -5.0
+
+
+async def test_a_level_that_stays_is_told_once() -> None:
+    told: Told = []
+    teller = Teller(SpeakerState(level=-1.0))
+    stop = teller.listen(told.append)
+    teller.flush()
+    for _ in range(3):
+        teller.post(level=-2.0)
+        teller.flush()
+    assert [state.level for (state,) in told] == [-1.0, -2.0]
+    teller.post(level=-2.0, statistics=SpeakerStatistics())
+    teller.flush()
+    assert len(told) == 3
+    stop()
+
+
+class Levels(LevelSink):
+    """Writes down what comes, and of a state how many levels came before it."""
+
+    def __init__(self) -> None:
+        self.came: list[object] = []
+        self.levels: list[float] = []
+
+    def __call__(self, batch: Any) -> None:
+        self.came += [(state.volume, state.level, levels) for state, levels in batch]
+
+    def marked(self, state: SpeakerState) -> tuple[SpeakerState, int]:
+        return state, len(self.levels)
+
+    def take_level(self, state: SpeakerState) -> None:
+        assert state.level is not None
+        self.levels.append(state.level)
+
+
+async def test_who_takes_levels_has_them_at_once_and_all_else_on_the_loop() -> None:
+    sink, teller = Levels(), Teller(SpeakerState(level=-1.0))
+    stop = teller.listen(sink)
+    teller.flush()
+    elsewhere = threading.Thread(target=teller.post, kwargs={"level": -2.0})
+    elsewhere.start()
+    elsewhere.join()
+    teller.post(level=-3.0, volume=0.5)
+    teller.post(level=-4.0)
+    assert (sink.levels, sink.came) == ([-2.0, -4.0], [(1.0, -1.0, 0)])
+    teller.flush()
+    assert sink.came[1:] == [(0.5, -3.0, 1)]
+    stop()
+    teller.post(level=-5.0)
+    assert sink.levels == [-2.0, -4.0]
+
+
+async def test_no_level_is_no_level() -> None:
+    sink, teller = Levels(), Teller(SpeakerState(level=-1.0))
+    teller.listen(sink)
+    teller.flush()
+    teller.post(level=None)
+    teller.flush()
+    assert (sink.levels, sink.came[1:]) == ([], [(1.0, None, 0)])
 
 
 async def test_who_listens_is_told_what_is_so_and_no_more_failures_than_fit() -> None:

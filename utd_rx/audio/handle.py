@@ -177,7 +177,9 @@ class DeviceHandle(Generic[S]):
 
     def _merge(self, told: S, mine: S) -> S:
         # A wish is the app's from when it is said, not from when the other side has heard of it.
-        return evolve(told, **{name: getattr(mine, name) for name in self._owned})
+        owned = {name: getattr(mine, name) for name in self._owned}
+        is_so = all(getattr(told, name) == it for name, it in owned.items())
+        return told if is_so else evolve(told, **owned)
 
     def _wish(self, order: Order, **changes: Any) -> None:
         """Hand over an order, and show what it changes."""

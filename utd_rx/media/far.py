@@ -15,10 +15,11 @@ from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.media.borrowing import Borrowing
-from utd_rx.media.frames import FrameWriter
+from utd_rx.media.frames import FrameReader, FrameWriter
 from utd_rx.media.lending import announce_ring
+from utd_rx.media.levels import LevelReader, LevelWriter, MarkedState
 from utd_rx.media.loop_reader import Announce
-from utd_rx.media.pictures import PictureWriter
+from utd_rx.media.pictures import PictureReader, PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.wire import (
     Ask,
@@ -36,6 +37,8 @@ from utd_rx.media.wire import (
     pickled_value,
     said,
 )
+from utd_rx.ports.audio import DeviceState
+from utd_rx.ports.crossing import LevelSink
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +72,31 @@ class RingSink:
         self._write(batch)
 
 
-def _let_go(writer: FrameWriter | PictureWriter, pipe: Pipe, number: int) -> None:
+def _let_go(writer: FrameWriter | PictureWriter | LevelWriter, pipe: Pipe, number: int) -> None:
     writer.close()
     pipe.post(ForgetSink(number))
+
+
+class StatesSink(LevelSink):
+    """The same for the states of a device, whose levels go through a ring."""
+
+    def __init__(self, pipe: Pipe, number: int) -> None:
+        self._pipe = pipe
+        self._number = number
+        self._levels = LevelWriter(partial(announce_ring, pipe, number))
+        weakref.finalize(self, _let_go, self._levels, pipe, number).atexit = False
+
+    def __call__(self, batch: Any) -> None:
+        self._pipe.post(Delivery(self._number, tuple(map(self.marked, batch))))
+
+    def marked(self, state: Any) -> MarkedState:
+        """See `LevelSink`; what is marked stays as it is."""
+        is_marked = isinstance(state, MarkedState)
+        return state if is_marked else MarkedState(state, self._levels.count)
+
+    def take_level(self, state: DeviceState) -> None:
+        """See `LevelSink`."""
+        self._levels.write(state)
 
 
 class _Absent:
@@ -94,10 +119,12 @@ class FarEnd:
     """
 
     make_sink: Final[dict[str, Callable[[Pipe, int], FarSink]]] = {
-        "hear": partial(RingSink, FrameWriter),
-        "look": partial(RingSink, PictureWriter),
+        "": TellingSink,
+        FrameReader.takes: partial(RingSink, FrameWriter),
+        PictureReader.takes: partial(RingSink, PictureWriter),
+        LevelReader.takes: StatesSink,
     }
-    """By the name of a method: what it is given for a function; a `TellingSink` for the others."""
+    """What a method is given for a function, by what that takes."""
 
     def __init__(
         self,
@@ -120,12 +147,14 @@ class FarEnd:
         return tuple(self._ports.values())
 
     async def aclose(self) -> None:
-        """End what is under way; ports are their makers' to close."""
+        """End what is under way, and listen no more; ports are their makers' to close."""
         for task in (tasks := tuple(self._tasks.values())):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         self.pipe.close()
+        while self._stops:
+            self._stops.popitem()[1]()
 
     def _arrived(self, message: Message, descriptors: tuple[int, ...]) -> None:
         match message:
@@ -201,7 +230,7 @@ class FarEnd:
         def borrow(value: Any) -> Any:
             if not isinstance(value, SinkNumber):
                 return self._borrowing.borrow(value)
-            return self.make_sink.get(ask.method, TellingSink)(self.pipe, value.number)
+            return self.make_sink[value.takes](self.pipe, value.number)
 
         args = map(borrow, args)
         kwargs = {name: borrow(value) for name, value in kwargs.items()}

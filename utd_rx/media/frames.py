@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -129,6 +129,8 @@ class FrameReader(LoopReader[tuple[AudioFrame, ...]]):
 
     `lost` counts slots that were overwritten before they were read.
     """
+
+    takes: ClassVar[str] = "frames"
 
     def deliver(self, ring: RingReader) -> None:
         """Give on what has come."""

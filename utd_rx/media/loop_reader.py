@@ -8,7 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from utd_rx.media.ring import RingReader, RingShape
 from utd_rx.models.faults import Faults
@@ -27,8 +27,11 @@ AT_ONCE: Final = 4
 class LoopReader(ABC, Generic[T]):
     """Delivers to `sink`, on this loop, what one writer writes, through one ring after the other.
 
-    Called, it hands over to the sink what came another way.
+    Called, it hands over to the sink what came another way. `takes` says to the other end what it
+    is to write.
     """
+
+    takes: ClassVar[str]
 
     def __init__(self, sink: Callable[[T], object]) -> None:
         self._sink = sink

@@ -241,7 +241,7 @@ class NearEnd:
                 return self._lending.lend(value)
             number = next(self._numbers)
             kept[number] = _Sink(value, loop, port)
-            return SinkNumber(number)
+            return SinkNumber(number, value.takes if isinstance(value, LoopReader) else "")
 
         far = tuple(map(lend, args)), {name: lend(value) for name, value in kwargs.items()}
         words = pickled_value(far, f"what {method}() is called with")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.frames import FrameReader
+from utd_rx.media.levels import LevelReader
+from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.near import Near, NearEnd, TakeBack
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.audio import Abilities, Settings, StatesSink
@@ -35,12 +37,14 @@ class NearAudio(Near):
 
     def listen(self, key: DeviceKey, sink: StatesSink) -> Callable[[], None]:
         """See `AudioPort.listen`."""
-        return self._tell("listen", self._found(key), sink)
+        return self._read("listen", key, LevelReader(sink))
 
     def hear(self, key: DeviceKey, sink: FramesSink) -> Callable[[], None]:
         """See `AudioPort.hear`."""
-        reader = FrameReader(sink)
-        end = self._tell("hear", self._found(key), reader)
+        return self._read("hear", key, FrameReader(sink))
+
+    def _read(self, method: str, key: DeviceKey, reader: LoopReader[Any]) -> Callable[[], None]:
+        end = self._tell(method, self._found(key), reader)
 
         def stop() -> None:
             reader.stop()

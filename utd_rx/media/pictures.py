@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from typing import Final
+from typing import ClassVar, Final
 
 from utd_rx.media.loop_reader import Announce, LoopReader
 from utd_rx.media.ring import BODY, LINE, Octets, RingReader, RingShape, RingWriter
@@ -65,6 +65,8 @@ class PictureWriter:
 class PictureReader(LoopReader[VideoFrame]):
     """Shows pictures to `sink` on this loop; those that came while the loop was busy, but for the
     newest, are left out."""
+
+    takes: ClassVar[str] = "pictures"
 
     def deliver(self, ring: RingReader) -> None:
         """Show the newest that has come."""

@@ -41,12 +41,11 @@ _GONE: Final = {"device": None, "level": FLOOR_DBFS}
 
 @frozen
 class WishedDevice:
-    """A device as it is wished; `is_open` by a command, `state` what it told last."""
+    """A device as it is wished; `is_open` by a command."""
 
     settings: Settings
     is_open: bool = False
     is_watched: bool = True
-    state: DeviceState | None = None
 
 
 def ordered(settings: Settings, order: Order) -> Settings:
@@ -97,6 +96,7 @@ class RestoringAudio:
         self._far: AudioPort | None = None
         self._host: Any = None
         self._devices: FrozenMap[DeviceKey, WishedDevice] = FrozenMap()
+        self._states: dict[DeviceKey, DeviceState] = {}  # as they were told last
         self._listeners: list[_Listener] = []
         succession.join(self)
 
@@ -106,12 +106,14 @@ class RestoringAudio:
         """See `AudioPort`, as for the rest."""
         with self._lock:
             self._devices = self._devices.set(key, WishedDevice(settings))
+            self._states.pop(key, None)
             if self._far is not None:
                 self._far.add(key, settings)
 
     def forget(self, key: DeviceKey) -> None:
         with self._lock:
             self._devices = self._devices.remove(key)
+            self._states.pop(key, None)
             if self._far is not None:
                 self._far.forget(key)
 
@@ -180,8 +182,7 @@ class RestoringAudio:
             self._far = None
         for listener in tuple(self._listeners):
             listener.stop = lambda: None
-            device = self._devices.get(listener.key)
-            state = None if device is None else device.state
+            state = self._states.get(listener.key)
             if listener.method == "listen" and state is not None and state.device is not None:
                 level = None if state.level is None else FLOOR_DBFS
                 gone = evolve(state, device=None, level=level, failure=failure)
@@ -228,7 +229,9 @@ class RestoringAudio:
             nonlocal failure
             if failure is not None:  # the first word of one that is not open
                 states, failure = (evolve(states[0], failure=failure), *states[1:]), None
-            self._keep(listener.key, state=states[-1])
+            with self._lock:
+                if listener.key in self._devices:
+                    self._states[listener.key] = states[-1]
             listener.sink(states)
 
         return take

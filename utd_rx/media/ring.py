@@ -167,6 +167,11 @@ class RingReader(RingEnd):
         self.lost = 0
         self._read = 0
 
+    @property
+    def taken(self) -> int:
+        """How many were written when it was read last."""
+        return self._read
+
     def take(self) -> Octets:
         """Return a copy of the slots that came, read-only: `(slots, stride)` bytes."""
         written, slots = self._words[_WRITTEN], self.shape.slots

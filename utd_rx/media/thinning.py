@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.levels import MarkedState
 from utd_rx.models import events as ev
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.device_state import MicrophoneState, SpeakerState
@@ -186,8 +187,8 @@ def _about(event: RoomEvent) -> tuple[Any, ...]:
 
 
 def thinned_states(
-    states: Sequence[MicrophoneState | SpeakerState],
-) -> list[MicrophoneState | SpeakerState]:
+    states: Sequence[MicrophoneState | SpeakerState | MarkedState],
+) -> list[MicrophoneState | SpeakerState | MarkedState]:
     """Return the newest state, and before it each of another failure; see `StatesSink`."""
     kept = list(states[-1:])
     for state in reversed(states[:-1]):
@@ -240,7 +241,7 @@ def thinned_calls(calls: Sequence[MethodInvocation]) -> list[MethodInvocation]:
 
 RULES: Final[dict[Any, Callable[[Any], list[Any]]]] = {
     RoomEvent: thinned_events,
-    MicrophoneState | SpeakerState: thinned_states,
+    MicrophoneState | SpeakerState | MarkedState: thinned_states,
     TransferNews: thinned_transfers,
     DataTrackFrame: thinned_frames,
     MethodInvocation: thinned_calls,

@@ -31,9 +31,11 @@ MAX_DESCRIPTORS: Final = 8
 
 @frozen
 class SinkNumber:
-    """Stands for a function that stays in the app, in the place of an argument."""
+    """Stands for a function that stays in the app, in the place of an argument; `takes` says what,
+    where that does not come through the pipe alone."""
 
     number: int
+    takes: str = ""
 
 
 # -- from the app to the child --------------------------------------------------------------------

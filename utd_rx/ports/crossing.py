@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,13 +70,35 @@ class Box(Generic[T]):
 FrameBox: TypeAlias = Box[AudioFrame]
 
 
+LEVELS: Final = frozenset(["level", "is_speaking"])
+"""What of a state changes many times a second."""
+
+
+class LevelSink(ABC):
+    """A sink of states that is told at once, not on its loop, what differs by `LEVELS` alone."""
+
+    @abstractmethod
+    def __call__(self, batch: Any) -> None:
+        """Take what `marked` has returned for the other states, on its loop."""
+
+    @abstractmethod
+    def marked(self, state: Any) -> Any:
+        """Return a state that waits for the loop, with its `failure`, and which levels came before
+        it; any thread."""
+
+    @abstractmethod
+    def take_level(self, state: Any) -> None:
+        """Take one that differs from the one before it by `LEVELS` alone; any thread, in order with
+        `marked`. Never waits or raises."""
+
+
 class Teller(Generic[S]):
     """Keeps the state of a device and tells it on the loops that listen."""
 
     def __init__(self, state: S) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._boxes: tuple[Box[S], ...] = ()
+        self._boxes: tuple[tuple[Box[Any], LevelSink | None], ...] = ()
 
     @property
     def state(self) -> S:
@@ -84,33 +107,43 @@ class Teller(Generic[S]):
     def post(self, **changes: Any) -> None:
         """Change the state, on any thread."""
         with self._lock:
-            self._state = evolve(self._state, **changes)
-            for box in self._boxes:
-                box.post(self._state)
+            before = self._state
+            is_level = changes.keys() <= LEVELS and None not in changes.values()
+            if is_level and all(getattr(before, name) == it for name, it in changes.items()):
+                return  # as in a silence
+            state = self._state = evolve(before, **changes)
+            for box, sink in self._boxes:
+                if sink is None:
+                    box.post(state)
+                elif is_level:
+                    sink.take_level(state)
+                else:
+                    box.post(sink.marked(state))
 
     def listen(self, deliver: Callable[[tuple[S, ...]], None]) -> Callable[[], None]:
         """Tell `deliver` on this loop, beginning with the state as it is; call to stop."""
         # Only the newest state waits, but a failure that was over is seen, too.
-        box = Box(
+        sink = deliver if isinstance(deliver, LevelSink) else None
+        box = Box[Any](
             asyncio.get_running_loop(),
             deliver,
             bound=MAX_FAILURES,
             is_stale=lambda waiting, newer: waiting.failure is newer.failure,
         )
         with self._lock:
-            box.post(self._state)
-            self._boxes = (*self._boxes, box)
+            box.post(self._state if sink is None else sink.marked(self._state))
+            self._boxes = (*self._boxes, (box, sink))
 
         def stop() -> None:
             box.close()
             with self._lock:
-                self._boxes = tuple(other for other in self._boxes if other is not box)
+                self._boxes = tuple(other for other in self._boxes if other[0] is not box)
 
         return stop
 
     def flush(self) -> None:
         """Deliver at once what waits for this loop."""
         loop = asyncio.get_running_loop()
-        for box in self._boxes:
+        for box, _ in self._boxes:
             if box.loop is loop:
                 box.flush()
