@@ -9,7 +9,6 @@ waiting at most, the newest.
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from utd_rx.media.loop_reader import Announce, LoopReader
 from utd_rx.media.ring import BODY, Octets, RingReader, RingShape, RingWriter
+from utd_rx.media.ring_filling import RingFilling
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
 SAMPLES: Final = AudioFormat().samples_per_frame
@@ -40,21 +40,18 @@ MOST_SLOTS: Final = 8 * MOST_PARTS
 _NONE: Final[Samples] = np.zeros((0, SAMPLES), np.int16)
 
 
-class FrameWriter:
+class FrameWriter(RingFilling):
     """Writes frames of sound into a ring, on any thread, and never waits or raises."""
 
     def __init__(self, announce: Announce) -> None:
-        self._announce = announce
-        self._lock = threading.Lock()
-        self._ring: RingWriter | None = None
+        super().__init__(announce)
         self._sounds: Samples = _NONE  # of its slots
         self._kind = (0, 0, 0)  # of the last frame
-        self._lost = 0  # in rings that are gone
-        self._is_closed = False
+        self._lost = 0  # in rings that are gone, or were not to be had
 
     @property
     def lost(self) -> int:
-        """Slots that were overwritten before they were read."""
+        """Slots that were overwritten before they were read, or not to be had."""
         with self._lock:
             return self._lost + (0 if self._ring is None else self._ring.lost)
 
@@ -67,12 +64,6 @@ class FrameWriter:
                 self._write(frame)
             if self._ring is not None:
                 self._ring.ring()
-
-    def close(self) -> None:
-        """Let go of the ring. Idempotent."""
-        with self._lock:
-            self._is_closed = True
-            self._leave()
 
     def _write(self, frame: AudioFrame) -> None:
         samples, rate = frame.samples, frame.sample_rate
@@ -87,7 +78,9 @@ class FrameWriter:
                 min(count, MAX_WORD),
                 min(channels, MAX_HALF),
             )
-        ring = self._room_for(parts, rate, count)
+        if (ring := self._room_for(parts, rate, count)) is None:
+            self._lost += parts
+            return
         places = ring.begin(parts)
         begin = 0
         for part, place in enumerate(places):
@@ -99,7 +92,7 @@ class FrameWriter:
             begin += SAMPLES
         ring.end(places)
 
-    def _room_for(self, parts: int, rate: int, count: int) -> RingWriter:
+    def _room_for(self, parts: int, rate: int, count: int) -> RingWriter | None:
         """Return a ring that holds a second of frames like this."""
         ring, kind = self._ring, (parts, rate, count)
         if ring is not None and kind == self._kind:
@@ -108,20 +101,18 @@ class FrameWriter:
         a_second = parts * -(-rate // count) if count else 0
         wanted = max(2 * parts, min(a_second, MOST_SLOTS))
         if ring is None or ring.shape.slots < wanted:
+            ring = self._make(RingShape(wanted, STRIDE))
             if ring is not None:
-                ring.ring()
-                self._leave()
-            ring = self._ring = RingWriter(RingShape(wanted, STRIDE))
-            self._sounds = ring.slots[:, BODY:].view(np.int16)
-            self._announce(ring.shape, ring.descriptors)
+                self._sounds = ring.slots[:, BODY:].view(np.int16)
         return ring
 
     def _leave(self) -> None:
         """Let go of the ring, and keep what it has counted."""
-        ring, self._ring, self._sounds = self._ring, None, _NONE
-        if ring is not None:
+        if (ring := self._ring) is not None:
+            ring.ring()
             self._lost += ring.lost
-            ring.close()
+            self._sounds = _NONE
+        super()._leave()
 
 
 class FrameReader(LoopReader[tuple[AudioFrame, ...]]):

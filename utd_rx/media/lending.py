@@ -77,7 +77,14 @@ def travels(value: object) -> bool:
 
 def announce_ring(pipe: Pipe, number: int, shape: RingShape, descriptors: tuple[int, int]) -> None:
     """Tell the other end of a ring, as the writer of one is given it."""
-    pipe.post(RingMade(number, shape), [os.dup(descriptor) for descriptor in descriptors])
+    memory, bell = descriptors
+    copies = [os.dup(memory)]
+    try:
+        copies.append(os.dup(bell))
+    except OSError:
+        os.close(copies[0])
+        raise
+    pipe.post(RingMade(number, shape), copies)
 
 
 class Lending:

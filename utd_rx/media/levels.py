@@ -9,7 +9,6 @@ it, and a level is shown only on a state that it came after.
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
@@ -17,7 +16,8 @@ from attrs import evolve, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.media.loop_reader import Announce, LoopReader
-from utd_rx.media.ring import LINE, Octets, RingReader, RingShape, RingWriter
+from utd_rx.media.ring import LINE, Octets, RingReader, RingShape
+from utd_rx.media.ring_filling import RingFilling
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.ports.audio import DeviceState
 
@@ -40,14 +40,11 @@ class MarkedState:
         return self.state.failure
 
 
-class LevelWriter:
+class LevelWriter(RingFilling):
     """Writes levels into a ring, on any thread, and never waits or raises; `count` were."""
 
     def __init__(self, announce: Announce) -> None:
-        self._announce = announce
-        self._lock = threading.Lock()
-        self._ring: RingWriter | None = None
-        self._is_closed = False
+        super().__init__(announce)
         self.count = 0
 
     def write(self, state: DeviceState) -> None:
@@ -57,25 +54,14 @@ class LevelWriter:
         with self._lock:
             if self._is_closed:
                 return
-            if (ring := self._ring) is None:
-                try:
-                    ring = self._ring = RingWriter(RingShape(SLOTS, LINE))
-                except OSError:  # no more descriptors: whole states have it, too
-                    return
-                self._announce(ring.shape, ring.descriptors)
+            if (ring := self._ring or self._make(RingShape(SLOTS, LINE))) is None:
+                return  # whole states have it, too
             places = ring.begin()
             at = places.start % SLOTS * LINE + 8
             _LEVEL.pack_into(ring.slots.data, at, level, is_speaking)
             ring.end(places)
             self.count = places.stop
             ring.ring()
-
-    def close(self) -> None:
-        """Let go of the ring. Idempotent."""
-        with self._lock:
-            self._is_closed = True
-            if self._ring is not None:
-                self._ring.close()
 
 
 class LevelReader(LoopReader[Any]):

@@ -8,11 +8,11 @@ picture is, and anew for a larger one.
 from __future__ import annotations
 
 import struct
-import threading
 from typing import ClassVar, Final
 
-from utd_rx.media.loop_reader import Announce, LoopReader
+from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.ring import BODY, LINE, Octets, RingReader, RingShape, RingWriter
+from utd_rx.media.ring_filling import RingFilling
 from utd_rx.models.video import VideoFrame
 
 SLOTS: Final = 3
@@ -21,22 +21,15 @@ _HEAD: Final = struct.Struct("=dHHH")
 """When it was taken, its width and height, and by how much it is to be turned."""
 
 
-class PictureWriter:
+class PictureWriter(RingFilling):
     """Writes pictures into a ring, on any thread, and never waits or raises."""
-
-    def __init__(self, announce: Announce) -> None:
-        self._announce = announce
-        self._lock = threading.Lock()
-        self._ring: RingWriter | None = None
-        self._is_closed = False
 
     def write(self, frame: VideoFrame) -> None:
         """Write a picture; nothing after `close`."""
         with self._lock:
-            if self._is_closed:
-                return
             size = frame.pixels.nbytes
-            ring = self._room_for(size)
+            if self._is_closed or (ring := self._room_for(size)) is None:
+                return
             places = ring.begin()
             slot = ring.slots[places.start % SLOTS]
             head = (frame.timestamp, frame.width, frame.height, frame.rotation)
@@ -45,20 +38,10 @@ class PictureWriter:
             ring.end(places)
             ring.ring()
 
-    def close(self) -> None:
-        """Let go of the ring. Idempotent."""
-        with self._lock:
-            self._is_closed = True
-            if self._ring is not None:
-                self._ring.close()
-
-    def _room_for(self, size: int) -> RingWriter:
+    def _room_for(self, size: int) -> RingWriter | None:
         ring, stride = self._ring, BODY + -(-size // LINE) * LINE
         if ring is None or ring.shape.stride < stride:
-            if ring is not None:
-                ring.close()
-            ring = self._ring = RingWriter(RingShape(SLOTS, stride))
-            self._announce(ring.shape, ring.descriptors)
+            return self._make(RingShape(SLOTS, stride))
         return ring
 
 

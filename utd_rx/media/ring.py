@@ -86,7 +86,11 @@ class RingEnd:
         self.bell: Final = bell
         self._memory = memory
         self._stride = shape.stride // 8
-        self._mapped = mmap.mmap(memory, shape.size)
+        try:
+            self._mapped = mmap.mmap(memory, shape.size)
+        except BaseException:  # it takes a descriptor of its own
+            _close(memory, bell)
+            raise
         self._words = memoryview(self._mapped).cast("Q")
         octets = np.frombuffer(self._mapped, np.uint8, shape.slots * shape.stride, _SLOTS)
         self.slots: Octets = octets.reshape(shape.slots, shape.stride)
@@ -119,8 +123,13 @@ class RingWriter(RingEnd):
 
     def __init__(self, shape: RingShape) -> None:
         memory = os.memfd_create("utd_rx ring", os.MFD_CLOEXEC)
-        os.ftruncate(memory, shape.size)
-        super().__init__(shape, memory, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        try:
+            os.ftruncate(memory, shape.size)
+            bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except BaseException:
+            os.close(memory)
+            raise
+        super().__init__(shape, memory, bell)
         self._written = 0
 
     @property
