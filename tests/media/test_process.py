@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -87,6 +88,18 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
     assert told == []
     for call in (there.pid(), talker(process).pid()):
         assert (await refusal(call)).message == failure.message
+
+
+async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_death(
+    process: MediaProcess,
+) -> None:
+    there = talker(process)
+    pid, *_ = await there.pid()
+    calling = asyncio.ensure_future(refusal(there.sleep()))
+    os.kill(pid, signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        failed = await calling
+    assert failed.message == "the media process ended (killed by SIGTERM): closed"
 
 
 async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it_ended(
