@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.inside.programs import ROOT
 from tests.media.far_port import TOKEN, Talker
 from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
@@ -164,6 +165,39 @@ async def test_its_log_is_as_talkative_as_the_apps(caplog: pytest.LogCaptureFixt
         process = MediaProcess("")
         assert await talker(process).level() == logging.DEBUG
         await process.aclose()
+
+
+CLOSED = """
+import asyncio, os, sys
+from tests.media.test_process import talker
+from utd_rx.media.process import MediaProcess
+
+def is_free(stream):
+    try:
+        os.fstat(stream)
+    except OSError:
+        return True
+    return False
+
+async def use(process):
+    pid, *_ = await talker(process).pid()
+    await process.aclose()
+    return pid == process.pid
+
+answer = open(os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 100), "w")
+os.closerange(0, 3)
+process = MediaProcess("")
+print(*map(is_free, range(3)), file=answer)
+print(asyncio.run(use(process)), file=answer)
+"""
+
+
+def test_an_app_without_standard_streams_has_one_and_none_of_its_own_in_their_place(
+    tmp_path: Path,
+) -> None:
+    answer = tmp_path / "answer"
+    subprocess.run([sys.executable, "-c", CLOSED, answer], cwd=ROOT, timeout=PATIENCE, check=False)
+    assert answer.read_text() == "True True True\nTrue\n"
 
 
 def descriptors() -> set[str]:

@@ -84,10 +84,12 @@ class MediaProcess:
     def __init__(self, modules: str = HOSTED) -> None:
         with ExitStack() as undo:
             try:
-                near, far = socket.socketpair()
+                pair = socket.socketpair()
+                with pair[0], pair[1]:
+                    near, far = (socket.socket(fileno=_high(one.detach())) for one in pair)
                 undo.callback(near.close)
                 with far:
-                    self._words = os.memfd_create("utd_rx last words")
+                    self._words = _high(os.memfd_create("utd_rx last words"))
                     undo.callback(os.close, self._words)
                     near.setblocking(False)
                     self._child = _start(far.fileno(), self._words, modules)
@@ -249,6 +251,17 @@ class MediaProcess:
 
     def _failed(self) -> UTDStreamException:
         return UTDStreamException(self._failure or "", code=UTDErrorCode.NETWORK)
+
+
+def _high(opened: int) -> int:
+    """Return a descriptor in the place of another, behind the standard streams, which somebody may
+    have closed: whoever means those writes to what has their numbers, and a child replaces it."""
+    import fcntl  # not everywhere, and only who starts a process comes here
+
+    try:
+        return fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(opened)
 
 
 def _start(end: int, words: int, modules: str) -> subprocess.Popen[bytes]:
