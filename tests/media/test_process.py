@@ -128,6 +128,26 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+@pytest.mark.parametrize("is_closed", [False, True], ids=["silent", "closed"])
+async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed_is_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    there = talker(process)
+    await there.pid()
+    with monkeypatch.context() as here:
+        here.setattr(subprocess.Popen, "send_signal", forbid)
+        for name, seconds in (("LOOK", 0.02), ("SILENCE", 0.1), ("ENDING", 0.1)):
+            here.setattr(module, name, seconds)
+        stopping = asyncio.ensure_future(refusal(there.stop()))
+        async with asyncio.timeout(PATIENCE):
+            if is_closed:
+                await process.aclose()
+            refused = await stopping
+    process.kill()
+    process._child.wait()  # nobody else does, as it had been given up
+    assert ("silent" in refused.message) != is_closed
+
+
 async def test_whose_loop_is_at_work_for_ever_is_given_up(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +223,10 @@ def test_an_app_without_standard_streams_has_one_and_none_of_its_own_in_their_pl
 def descriptors() -> set[str]:
     """What this process has open, but for the folder that says so."""
     return {one.name for one in Path("/proc/self/fd").iterdir() if one.exists()}
+
+
+def forbid(*_: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -179,7 +179,7 @@ class MediaProcess:
 
     def kill(self) -> None:
         """End the child at once, as if it had died."""
-        self._child.kill()
+        _kill(self._child)
 
     async def aclose(self) -> None:
         """Leave all rooms, close all devices, end the child. Idempotent, safe to call concurrently;
@@ -195,7 +195,7 @@ class MediaProcess:
             async with asyncio.timeout(ENDING):
                 while self._child.poll() is None:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(REAP)
-        self._child.kill()
+        _kill(self._child)
         self._left()
 
     # -- watching ---------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class MediaProcess:
         silent, idle = self._silent * LOOK, self._idle * LOOK
         is_up = bool(self._seen)
         if (is_up and idle >= SILENCE) or silent >= (BUSY if is_up else PATIENCE):
-            self._child.kill()
+            _kill(self._child)
             self._over(f"silent for {silent:g} s")
         else:
             loop.call_later(LOOK, _weakly(self._watch))
@@ -223,7 +223,7 @@ class MediaProcess:
         if error is None:
             self._reap(ENDING)
         else:
-            self._child.kill()
+            _kill(self._child)
             self._over(error.message)
 
     def _reap(self, patience: float) -> None:
@@ -231,7 +231,7 @@ class MediaProcess:
         if (status := self._child.poll()) is not None:
             self._over(_ending(status))
         elif patience <= 0:
-            self._child.kill()
+            _kill(self._child)
             self._over("it closed its socket")
         else:
             asyncio.get_running_loop().call_later(REAP, self._reap, patience - REAP)
@@ -292,10 +292,19 @@ def _leave(child: subprocess.Popen[bytes], end: NearEnd, words: int) -> None:
     try:
         child.wait(ENDING if child.poll() is None else 0)
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        if _kill(child):
+            child.wait()
     finally:
         os.close(words)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> bool:
+    """Return whether that was allowed, as it is not to an app that has fewer rights by now."""
+    try:
+        child.kill()
+    except PermissionError:
+        return False
+    return True
 
 
 def _tail(words: int) -> str:
