@@ -21,8 +21,10 @@ import threading
 import traceback
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.media.choice import VARIABLE
 from utd_rx.media.far import FarEnd
 from utd_rx.media.gathering import Gathering
@@ -50,6 +52,25 @@ LOGGERS: Final = ("root", "utd_rx", "livekit", "asyncio")
 
 MAX_LINE: Final = 2_000
 """Characters of a line of the log."""
+
+PACKAGE: Final = Path(__file__).parents[1]
+
+FOLDERS: Final = ("media", "models", "ports")
+"""Of the package: what both sides have to know alike."""
+
+
+def stamp(package: Path) -> str:
+    """Return what tells one version of the package, installed at one time, from any other."""
+    found = [one.stat() for folder in FOLDERS for one in (package / folder).glob("*.py*")]
+    newest = max((one.st_mtime_ns for one in found), default=0)  # in an archive there are none
+    return f"{package.resolve()} {newest} {sum(one.st_size for one in found)}"
+
+
+STAMP: Final = stamp(PACKAGE)
+"""Of what was imported here."""
+
+OTHER: Final = "utd_rx was changed on disk, or sys.path was: start the program anew"
+"""What a child says that would be another version than its app."""
 
 
 def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
@@ -82,8 +103,13 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
 async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     from utd_rx.media import hosted  # the app imports this module, and has no use for that
 
-    over = asyncio.Event()
-    far = FarEnd(end, lambda error: over.set())
+    over, nonsense = asyncio.Event(), list[UTDStreamException]()
+
+    def broken(error: UTDStreamException | None) -> None:
+        nonsense.extend([error] if error is not None else [])
+        over.set()
+
+    far = FarEnd(end, broken)
     logging.getLogger().addHandler(_ToTheApp(far))
     loop = asyncio.get_running_loop()
     is_told = False
@@ -119,6 +145,8 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     if is_told:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
+    for error in nonsense:
+        raise error
 
 
 def _end_if_hung() -> None:
