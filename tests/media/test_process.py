@@ -92,6 +92,22 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
         assert (await refusal(call)).message == failure.message
 
 
+async def test_an_end_that_the_app_lets_nobody_know_is_said_to_be_unknown(
+    process: MediaProcess,
+) -> None:
+    there = talker(process)
+    await there.pid()
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        calling = asyncio.ensure_future(refusal(there.sleep()))
+        os.kill(process.pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            refused = await calling
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert "(exit status 0, or one that the app has taken itself)" in refused.message
+
+
 async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_death(
     process: MediaProcess,
 ) -> None:

@@ -322,7 +322,9 @@ def _tail(words: int) -> str:
 
 
 def _ending(status: int) -> str:
-    if status >= 0:
+    if status == 0:  # which `Popen` makes of one that is lost, as where SIGCHLD is ignored
+        return "exit status 0, or one that the app has taken itself"
+    if status > 0:
         return f"exit status {status}"
     try:
         return f"killed by {signal.Signals(-status).name}"
