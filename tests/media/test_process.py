@@ -195,7 +195,8 @@ async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed
                 await process.aclose()
             refused = await stopping
     process.kill()
-    process._child.wait()  # nobody else does, as it had been given up
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    process.kill()  # which takes its exit status: nobody else does, as it had been given up
     assert ("silent" in refused.message) != is_closed
 
 
