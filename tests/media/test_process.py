@@ -195,7 +195,7 @@ async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed
                 await process.aclose()
             refused = await stopping
     process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it is dead
     process.kill()  # which takes its exit status: nobody else does, as it had been given up
     assert ("silent" in refused.message) != is_closed
 
