@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from utd_rx.errors import (
     ConflictReason,
@@ -165,7 +165,7 @@ class Succession(Generic[H]):
         if host is not None:
             self._has_come_up |= host.has_come_up
             self._unlisten()
-            self._tell(lambda heir: heir.lost(_closed()))
+            self._tell("lost", _closed())
         await self._stop_replacing()
         if host is not None:
             await host.aclose()
@@ -176,7 +176,7 @@ class Succession(Generic[H]):
         self._unlisten()
         await self._stop_replacing()
         host, self._host = self._host, None
-        self._tell(lambda heir: heir.given_up(_closed()))
+        self._tell("given_up", _closed())
         if host is not None:
             await host.aclose()
 
@@ -230,7 +230,7 @@ class Succession(Generic[H]):
         if self._replacing is not None:
             self._replacing.cancel()
             self._replacing = None
-        self._tell(lambda heir: heir.lost(failure))
+        self._tell("lost", failure)
         if instead is not None:  # in which nothing is to be restored, as nothing ever was
             self._serve(instead)
         elif self._is_wanted():
@@ -242,11 +242,11 @@ class Succession(Generic[H]):
         self._died = self._died.after(self._clock.now())
         logger.warning("%s", failure.message)
 
-    def _tell(self, news: Callable[[Heir], None]) -> None:
+    def _tell(self, news: Literal["lost", "given_up"], failure: UTDStreamException) -> None:
         """Tell every heir; one that raises keeps none of the others from hearing it."""
         for heir in tuple(self._heirs):
             try:
-                news(heir)
+                getattr(heir, news)(failure)
             except Exception as error:  # noqa: BLE001 - reported
                 report(error, "an heir of a media process")
 
@@ -260,8 +260,7 @@ class Succession(Generic[H]):
                 await self._due()
             except UTDStreamException as error:
                 logger.error("%s", error.message)  # noqa: TRY400 - nothing of ours went wrong
-                failure = error
-                self._tell(lambda heir: heir.given_up(failure))
+                self._tell("given_up", error)
                 return
             if self._host is None:
                 if not self._is_wanted():
