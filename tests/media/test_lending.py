@@ -152,6 +152,37 @@ async def test_pictures_arrive_and_the_loss_of_a_camera_is_told() -> None:
         await port.close()
 
 
+class CableGone(UTDStreamException):
+    """A failure of an app's own, which is not there in the media process."""
+
+
+class Tangled(UTDStreamException):
+    """One that holds what is alive here."""
+
+    def __init__(self) -> None:
+        self.held = Tangled
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (CableGone("no cable", code=UTDErrorCode.NOT_FOUND), "NOT_FOUND: no cable"),
+        (Tangled(), "UNKNOWN: the input failed: Tangled"),
+    ],
+)
+async def test_a_loss_told_by_a_failure_of_the_apps_own_is_told_by_what_it_says(
+    failure: UTDStreamException, says: str
+) -> None:
+    there = Publishing()
+    async with ends(Near, Publishing, lambda: there) as port:
+        own = OwnCamera(VideoFormat())
+        await port.publish(own)
+        own.tell(failure)
+        await until(lambda: len(there.lost) == 2)
+        assert (type(there.lost[1]), str(there.lost[1])) == (UTDStreamException, says)
+        await port.close()
+
+
 async def test_it_is_opened_as_often_as_it_is_wanted() -> None:
     there = Publishing()
     async with ends(Near, Publishing, lambda: there) as port:

@@ -15,11 +15,12 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
-from utd_rx.errors import foreign_failure
+from utd_rx.errors import UTDStreamException, foreign_failure
 from utd_rx.media.frames import FrameWriter
 from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
@@ -177,7 +178,7 @@ class _Opening:
             is_losable = isinstance(stream, Losable)
             self._pipe.post(LentOpened(self._number, is_losable=is_losable))
             if isinstance(stream, Losable):
-                stream.watch(lambda failure: self._pipe.post(LentLost(self._number, failure)))
+                stream.watch(self._lost)
             self._pipe.post(LentEnded(self._number, await _end_of(stream)))
             await asyncio.get_running_loop().create_future()
         finally:
@@ -185,6 +186,10 @@ class _Opening:
                 await stream.aclose()
             finally:
                 self._writer.close()
+
+    def _lost(self, failure: UTDStreamException | None) -> None:
+        told = None if failure is None else _crossing(failure)
+        self._pipe.post(LentLost(self._number, told))
 
     def _put(self, frame: object) -> None:
         if isinstance(frame, self._kind):
@@ -203,6 +208,12 @@ async def _end_of(stream: Any) -> Exception | None:
 
 def _crossing(error: Exception) -> Exception:
     """Return an error as it can be made on the other side."""
-    if travels(error):
-        return error
+    with suppress(Exception):  # some can be pickled, and not be made again
+        if travels(error) and pickle.loads(pickle.dumps(error)):  # noqa: S301 - our own
+            return error
+    with suppress(Exception):  # whatever somebody's own class lacks or holds
+        assert isinstance(error, UTDStreamException)
+        plain = UTDStreamException(error.message, code=error.code, reason=error.reason)
+        if travels(plain):
+            return plain
     return foreign_failure("the input failed", error)

@@ -6,6 +6,7 @@ reads it: there is no border between them that it could open.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import struct
 from typing import Any, Final, TypeAlias
@@ -17,6 +18,8 @@ from utd_rx.media.ring import RingShape
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import VideoFormat
+
+logger: Final = logging.getLogger(__name__)
 
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
@@ -301,22 +304,27 @@ class Unframer:
 
     def next(self) -> tuple[Message, int] | None:
         """Return the next message and its number of descriptors, None until it is whole; raise
-        `MALFORMED_RESPONSE` for what is none."""
-        if len(self._bytes) < HEADER.size:
-            return None
-        length, descriptors = HEADER.unpack_from(self._bytes)
-        if length > MAX_MESSAGE or descriptors > MAX_DESCRIPTORS:
-            raise _lost("a message too long")
-        end = HEADER.size + length
-        if len(self._bytes) < end:
-            return None
-        body = self._bytes[HEADER.size : end]
-        del self._bytes[:end]
-        try:
-            message: Message = pickle.loads(body)  # noqa: S301 - see the module
-        except Exception as error:
-            raise _lost(f"no message ({type(error).__name__})") from error
-        return message, descriptors
+        `MALFORMED_RESPONSE` for what is none. One that cannot be made here is dropped, and
+        logged."""
+        while len(self._bytes) >= HEADER.size:
+            length, descriptors = HEADER.unpack_from(self._bytes)
+            if length > MAX_MESSAGE or descriptors > MAX_DESCRIPTORS:
+                raise _lost("a message too long")
+            end = HEADER.size + length
+            if len(self._bytes) < end:
+                break
+            body = bytes(self._bytes[HEADER.size : end])
+            del self._bytes[:end]
+            try:
+                message: Message = pickle.loads(body)  # noqa: S301 - see the module
+            except Exception as error:
+                is_whole = body.startswith(pickle.PROTO) and body.endswith(pickle.STOP)
+                if descriptors or not is_whole:  # nobody would take the descriptors
+                    raise _lost(f"no message ({said(error)})") from error
+                logger.error("a message that cannot be made here is lost: %s", said(error))
+            else:
+                return message, descriptors
+        return None
 
 
 def _lost(what: str) -> UTDStreamException:
