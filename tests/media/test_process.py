@@ -18,6 +18,7 @@ import pytest
 from tests.media.far_port import TOKEN, Talker
 from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media import pipe
 from utd_rx.media import process as module
 from utd_rx.media.child import MAX_LINE
 from utd_rx.media.near import Near
@@ -87,6 +88,17 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
     assert told == []
     for call in (there.pid(), talker(process).pid()):
         assert (await refusal(call)).message == failure.message
+
+
+async def test_who_cannot_read_the_app_says_so_as_it_ends(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    monkeypatch.setattr(pipe, "framed", lambda *_: b"\xff" * 8)
+    refused = await refusal(there.pid())
+    assert "exit status 1" in refused.message
+    assert "a message too long" in refused.message
 
 
 async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it_ended(

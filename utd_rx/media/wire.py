@@ -321,7 +321,8 @@ class Unframer:
                 is_whole = body.startswith(pickle.PROTO) and body.endswith(pickle.STOP)
                 if descriptors or not is_whole:  # nobody would take the descriptors
                     raise _lost(f"no message ({said(error)})") from error
-                logger.error("a message that cannot be made here is lost: %s", said(error))
+                words = said(error)
+                logger.error("a message that cannot be made here is lost: %s", words)  # noqa: TRY400 - somebody else's words
             else:
                 return message, descriptors
         return None
