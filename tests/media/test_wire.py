@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pickle
 import socket
+from enum import IntEnum, StrEnum
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +74,37 @@ def test_what_is_alive_or_too_large_is_refused_by_name(monkeypatch: pytest.Monke
         wire.pickled_value(bytes(600), "it")
     assert raised.value.code is UTDErrorCode.VALIDATION
     assert wire.pickled_value(bytes(300), "it")
+
+
+class Topic(StrEnum):
+    CHAT = "chat"
+
+    def __str__(self) -> str:
+        return "no topic"
+
+
+class Level(IntEnum):
+    LOUD = 3
+
+
+class Words(bytes):
+    pass
+
+
+class Seconds(float):
+    pass
+
+
+@pytest.mark.parametrize("value", [Topic.CHAT, Level.LOUD, Words(b"hm"), Seconds(1.5)])
+def test_a_text_or_number_of_an_apps_own_class_crosses_as_what_it_is_as_one(value: Any) -> None:
+    crossed = pickle.loads(wire.pickled_value({"it": value, value: ()}, "it"))
+    assert crossed == {"it": value, value: ()}
+    assert type(crossed["it"]).__module__ == "builtins"
+
+
+def test_one_of_the_packages_own_stays_of_it() -> None:
+    assert pickle.loads(wire.pickled_value(UTDErrorCode.BANNED, "it")) is UTDErrorCode.BANNED
+    assert type(pickle.loads(wire.pickled_value(np.float64(2.0), "it"))) is np.float64
 
 
 def test_an_error_crosses_as_itself_or_as_what_it_says() -> None:

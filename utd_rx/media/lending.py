@@ -13,12 +13,11 @@ import itertools
 import logging
 import os
 import pickle
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from utd_rx.errors import UTDStreamException, foreign_failure
 from utd_rx.media.frames import FrameWriter
@@ -36,6 +35,7 @@ from utd_rx.media.wire import (
     ReturnLent,
     RingMade,
     ShutLent,
+    is_known,
 )
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.devices import DeviceKey
@@ -47,10 +47,6 @@ logger: Final = logging.getLogger(__name__)
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a source that is sent with its sound in it: three minutes at 48 kHz."""
 
-_KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}
-"""Modules that are the same in the child. Others may be what the app was started with, and would
-run a second time there."""
-
 
 class _Travelling(pickle.Pickler):
     """Refuses what would not be there, in the child, what it is here."""
@@ -58,7 +54,7 @@ class _Travelling(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, type | FunctionType | BuiltinFunctionType):
             module = value.__module__ or ""
-            if module.partition(".")[0] not in _KNOWN or module.startswith("utd_rx.testing"):
+            if not is_known(module) or module.startswith("utd_rx.testing"):
                 raise pickle.PicklingError(f"{module} may not be there")
         is_alive = isinstance(value, DeviceKey) and living.is_here(value)
         if is_alive or isinstance(value, Iterator):  # of which another one would go on by itself
@@ -189,7 +185,7 @@ class _Opening:
 
     def _lost(self, failure: UTDStreamException | None) -> None:
         told = None if failure is None else _crossing(failure)
-        self._pipe.post(LentLost(self._number, told))
+        self._pipe.post(LentLost(self._number, cast("UTDStreamException | None", told)))
 
     def _put(self, frame: object) -> None:
         if isinstance(frame, self._kind):

@@ -6,9 +6,11 @@ reads it: there is no border between them that it could open.
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import struct
+import sys
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
@@ -23,6 +25,8 @@ logger: Final = logging.getLogger(__name__)
 
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
+
+_KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}
 
 MAX_MESSAGE: Final = 1024 * 1024 * 1024
 """Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the
@@ -261,10 +265,42 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {foreign_text(str(error))}"
 
 
+class _Plainly(pickle.Pickler):
+    """Takes a text or a number of somebody's own class, as a `StrEnum`'s, for what it is as one:
+    the class may not be there."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, str | bytes | int | float) and not is_known(type(value).__module__):
+            bare = _bare(value)
+            return type(bare), (bare,)
+        return NotImplemented
+
+
+def _bare(value: str | bytes | float) -> str | bytes | float:
+    """Return it without its class, past whatever that does."""
+    match value:
+        case str():
+            return str.__str__(value)
+        case bytes():
+            return bytes.__getitem__(value, slice(None))
+        case int():
+            return int.__int__(value)
+        case _:
+            return float.__float__(value)
+
+
+def is_known(module: str) -> bool:
+    """Whether a module is the same in the child. Others may be what the app was started with, and
+    would run a second time there."""
+    return module.partition(".")[0] in _KNOWN
+
+
 def pickled_value(value: object, what: str) -> bytes:
     """Return a value as it crosses, or raise `VALIDATION`: it is alive, or too large."""
     try:
-        words = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        pickled = io.BytesIO()
+        _Plainly(pickled, pickle.HIGHEST_PROTOCOL).dump(value)
+        words = pickled.getvalue()
     except UTDStreamException:
         raise
     except Exception as error:
