@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media import near as near_module
 from utd_rx.media.far import FarEnd
@@ -209,6 +210,45 @@ async def test_what_is_known_late_is_taken_back_late(
     there.open.set()
     await settled(lambda: len(there.log) > 1)
     assert there.log == ["take", "give back 7"]
+
+
+class Hall:
+    """A room whose first join takes long, cancelled or not."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.open = asyncio.Event()
+
+    async def connect(self) -> int:
+        self.log.append("connect")
+        while not self.open.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.open.wait()
+        return 1
+
+    async def disconnect(self) -> None:
+        self.log.append("disconnect")
+
+    async def read(self) -> tuple[str, ...]:
+        return tuple(self.log)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_join_that_is_known_late_is_left_unless_it_was_left_meanwhile(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    monkeypatch.setattr(near_module, "SETTLE", 0.0)
+    room: Any = ends.near.make(NearRoom, Hall, f"{__name__}:Hall")
+    joining = asyncio.create_task(room.connect())
+    await room.read()
+    joining.cancel()
+    await asyncio.wait({joining})
+    if leaves:
+        await room.disconnect()
+    [there] = ends.far.ports
+    there.open.set()
+    await turns()
+    assert list(await room.read()) == ["connect", "disconnect"]
 
 
 async def test_a_second_cancel_does_not_wait_for_who_is_silent() -> None:

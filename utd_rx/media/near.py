@@ -50,8 +50,9 @@ also later."""
 N = TypeVar("N", bound="Near")
 
 
-TakeBack: TypeAlias = Callable[[tuple[Any, ...], Any], tuple[str, tuple[Any, ...]]]
-"""Tells of a call's arguments and result which other call takes it back."""
+TakeBack: TypeAlias = Callable[[Any, Any], tuple[str, tuple[Any, ...]] | None]
+"""Tells of a call's arguments and result which other call takes it back; None: nothing is left of
+it."""
 
 
 @define
@@ -171,10 +172,11 @@ class NearEnd:
 
         async def settle() -> None:
             await asyncio.wait({pending})
-            if undo is not None and pending.exception() is None:
-                method, back = undo(args, pending.result())
+            if undo is None or pending.exception() is not None:
+                return
+            if (back := undo(args, pending.result())) is not None:
                 with suppress(UTDStreamException):
-                    await self.call(port, method, back, {})
+                    await self.call(port, *back, {})
 
         task = asyncio.create_task(settle(), name="utd_rx near: a call that was cancelled")
         self._settling.add(task)
