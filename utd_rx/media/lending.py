@@ -18,8 +18,10 @@ from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from utd_rx.errors import UTDStreamException, foreign_failure
+from utd_rx.media.borrowing import SHUTTING
 from utd_rx.media.frames import FrameWriter
 from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
@@ -115,7 +117,7 @@ class Lending:
         """Close what is open: the media process is gone."""
         self._sources.clear()
         for opening in tuple(self._openings.values()):
-            opening.task.get_loop().call_soon_threadsafe(opening.task.cancel)
+            opening.shut()
 
     @property
     def unread(self) -> int:
@@ -128,7 +130,7 @@ class Lending:
 
     def _shut(self, opening: int) -> None:
         if (made := self._openings.get(opening)) is not None:
-            made.task.cancel()
+            made.shut()
 
     def _over(self, opening: int, task: asyncio.Task[None]) -> None:
         self._unread += self._openings.pop(opening).unread
@@ -163,8 +165,15 @@ class _Opening:
         """Slots of sound; of pictures the newest is all that is wanted."""
         return self._writer.lost if isinstance(self._writer, FrameWriter) else 0
 
+    def shut(self) -> None:
+        """Begin to close it, on any thread."""
+        _closing[self.task] = self._source
+        self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+
     async def _run(self) -> None:
         """Open it, say so, say when it ends, and close it when this is cancelled."""
+        if closing := _being_closed(self._source):
+            await asyncio.wait(closing, timeout=SHUTTING)
         try:
             stream = await self._source.open(self._put)
         except Exception as error:  # noqa: BLE001 - it crosses
@@ -192,6 +201,20 @@ class _Opening:
             self._write(frame)
         else:
             self._pipe.post(LentStray(self._number, type(frame).__name__))
+
+
+_closing: Final[WeakKeyDictionary[asyncio.Task[None], Any]] = WeakKeyDictionary()
+"""Openings that are being closed, and of what: also for a process that is gone."""
+
+
+def _being_closed(source: Any) -> set[asyncio.Task[None]]:
+    """Return the openings of a source that are being closed on this loop."""
+    loop = asyncio.get_running_loop()
+    return {
+        task
+        for task, closed in list(_closing.items())
+        if closed is source and task.get_loop() is loop and not task.done()
+    }
 
 
 async def _end_of(stream: Any) -> Exception | None:
