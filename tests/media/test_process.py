@@ -89,6 +89,17 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
         assert (await refusal(call)).message == failure.message
 
 
+async def test_who_cannot_read_the_app_says_so_as_it_ends(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    monkeypatch.setattr(pipe, "framed", lambda *_: b"\xff" * 8)
+    refused = await refusal(there.pid())
+    assert "exit status 1" in refused.message
+    assert "a message too long" in refused.message
+
+
 async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it_ended(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.media.choice import VARIABLE
 from utd_rx.media.far import FarEnd
 from utd_rx.media.gathering import Gathering
@@ -81,8 +82,13 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
 async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     from utd_rx.media import hosted  # the app imports this module, and has no use for that
 
-    over = asyncio.Event()
-    far = FarEnd(end, lambda error: over.set())
+    over, nonsense = asyncio.Event(), list[UTDStreamException]()
+
+    def broken(error: UTDStreamException | None) -> None:
+        nonsense.extend([error] if error is not None else [])
+        over.set()
+
+    far = FarEnd(end, broken)
     logging.getLogger().addHandler(_ToTheApp(far))
     _watch(parent, asyncio.get_running_loop(), over)
     far.pipe.attach()
@@ -105,6 +111,8 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
         async with asyncio.timeout(LEAVING):
             rooms = [port.aclose() for port in far.ports if hasattr(type(port), "aclose")]
             await asyncio.gather(*rooms, return_exceptions=True)
+    for error in nonsense:
+        raise error
 
 
 def _end_if_hung() -> None:
