@@ -21,6 +21,7 @@ from utd_rx import (
 from utd_rx.media.house import house
 from utd_rx.media.restoring_room import RestoringRoom
 from utd_rx.ports.room import RoomPort
+from utd_rx.sessions.signals import Signals
 from utd_rx.testing.room import FakeRoom
 
 
@@ -127,19 +128,21 @@ async def test_a_session_that_is_refused_holds_no_process(street: Street, kind: 
     assert street.hosts[0].is_closed
 
 
-async def test_a_client_whose_closing_is_cancelled_lets_go_of_the_process(street: Street) -> None:
+async def test_a_client_whose_closing_is_cancelled_lets_go_of_the_process(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, hangs = UTDStreamClient("app", "key"), asyncio.Event()
 
-    async def hang() -> None:
+    async def hang(signals: Signals) -> None:
         hangs.set()
         await asyncio.Event().wait()
 
-    client._signals.hang_up = hang  # type: ignore[method-assign] # as an engine that is silent
-    closing = asyncio.ensure_future(client.aclose())
-    await hangs.wait()
-    closing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await closing
+    with monkeypatch.context() as silent:
+        silent.setattr(Signals, "hang_up", hang)
+        closing = asyncio.ensure_future(client.aclose())
+        await hangs.wait()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
     assert street.hosts[0].is_closed
-    del client._signals.hang_up
     await client.aclose()

@@ -154,7 +154,7 @@ async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed
                 await process.aclose()
             refused = await stopping
     process.kill()
-    process._child.wait()  # nobody else does, as it had been given up
+    os.waitpid(process.pid, 0)  # noqa: ASYNC222 - nobody else does, and it is killed
     assert ("silent" in refused.message) != is_closed
 
 
