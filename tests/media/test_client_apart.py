@@ -126,6 +126,14 @@ async def test_a_session_that_is_refused_holds_no_process(street: Street, kind: 
     assert street.hosts[0].is_closed
 
 
+def test_a_session_without_a_loop_holds_no_process(street: Street) -> None:
+    client = UTDStreamClient("app", "key")
+    with pytest.raises(UTDStreamException, match="a session needs a running event loop"):
+        client.audio_room("ada", "lobby")
+    asyncio.run(client.aclose())
+    assert street.hosts[0].is_closed
+
+
 async def test_a_client_whose_closing_is_cancelled_lets_go_of_the_process(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
