@@ -159,16 +159,25 @@ class Succession(Generic[H]):
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
         it is needed."""
+        host = self._part()
+        await self._stop_replacing()
+        if host is not None:
+            await host.aclose()
+
+    def abandon(self) -> H | None:
+        """Part with the one that lives, as the loop is closed; return it to whoever ends it."""
+        self._replacing = None
+        return self._part()
+
+    def _part(self) -> H | None:
         if self.is_over:
-            return
+            return None
         host, self._host = self._host, None
         if host is not None:
             self._has_come_up |= host.has_come_up
             self._unlisten()
             self._tell("lost", _closed())
-        await self._stop_replacing()
-        if host is not None:
-            await host.aclose()
+        return host
 
     async def aclose(self) -> None:
         """End it; there is no successor. Idempotent."""
