@@ -235,6 +235,20 @@ async def test_methods_and_topics_are_served_on_and_numbers_of_before_mean_nothi
         await stage.now.methods.invoke("echo")
 
 
+async def test_a_stop_that_is_called_twice_ends_no_later_serving_of_the_same_function() -> None:
+    stage = await Restored().joined()
+    calls: list[MethodInvocation] = []
+    take = calls.append
+    stop = stage.room.serve("echo", take)
+    stop()
+    stage.room.serve("echo", take)
+    stop()
+    call = asyncio.create_task(stage.now.methods.invoke("echo"))
+    await turns(2)
+    await stage.room.answer(calls[0].number, "heard")
+    assert await call == "heard"
+
+
 async def test_what_was_said_of_oneself_is_said_again_as_the_server_has_it_since() -> None:
     stage = await Restored().joined()
     await stage.room.describe(SelfDescription(attributes={"mood": "good", "hat": "red"}))
