@@ -6,6 +6,7 @@ Where media run in the program itself (inline), only what ends in order leaves t
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,8 @@ import pytest
 from tests.inside.media_house import AT_LAST, IN_TIME, MediaHouse, interrupt, media_house, stopped
 from tests.inside.programs import PATIENCE
 from tests.support.processes import kill_all
+from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.events import ParticipantDisconnected, RoomEvent
 
 pytestmark = pytest.mark.embedded
 
@@ -77,6 +80,29 @@ async def test_a_program_that_is_killed_is_gone(house: MediaHouse, how: signal.S
     app = await house.start("stay", "process")
     children = house.children(app, "process")
     app.process.send_signal(how)
+    await house.gone()
+    assert (await app.end())[0] == -how
+    await house.all_ended(children)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["dies", "in order"])
+async def test_where_all_its_processes_are_told_to_end_they_leave(
+    house: MediaHouse, how: signal.Signals
+) -> None:
+    app = await house.start("stay", "process")
+    children = house.children(app, "process")
+    await app.say()
+    left = asyncio.get_running_loop().create_future()
+
+    def see(event: RoomEvent) -> None:
+        if isinstance(event, ParticipantDisconnected):
+            left.set_result(event.reason)
+
+    with house.watcher.events.subscribe(see):
+        for pid in children:  # as a service manager does
+            os.kill(pid, signal.SIGTERM)
+        app.process.send_signal(how)
+        assert await asyncio.wait_for(left, PATIENCE) == DisconnectReason.CLIENT_INITIATED
     await house.gone()
     assert (await app.end())[0] == -how
     await house.all_ended(children)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -49,6 +50,12 @@ class Talker:
         while time.monotonic() < end:
             pass
         return "done"
+
+    async def sleep(self) -> None:
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        sys.stderr.write("closed\n")
 
     async def chatter(self, sink: Callable[[object], None], count: int) -> None:
         for n in range(count):

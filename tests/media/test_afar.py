@@ -42,6 +42,7 @@ class Mouth:
         self.key = DeviceKey("speaker")
         self.mixer = Mixer(AudioFormat(), 0.01)
         self.sink: Callable[[AudioFrame], None] | None = None
+        self.failure: UTDStreamException | None = None
         living.enter(self.key, self)
 
     def voice(self, name: str, *, gain: float, margin: float | None) -> living.Voice:
@@ -65,6 +66,8 @@ class Mouth:
 
     def port(self, near: object, shape: type, factory: str, key: object, *args: Any) -> Any:
         """Be the media process as well."""
+        if self.failure is not None:
+            raise self.failure
         assert factory == f"utd_rx.media.hosted_speaker:{shape.__name__}"
         return shape(self.key, *args)
 
@@ -192,12 +195,70 @@ async def test_how_far_a_speaker_was_seen_is_where_it_goes_on() -> None:
 async def test_what_a_speaker_plays_is_heard_here() -> None:
     there, afar, came = Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
     afar.attach(there)
-    stop = Speaker(backend=afar).listen(came.append)
+    speaker = Speaker(backend=afar)
+    stop = speaker.listen(came.append)
     assert there.sink is not None
     there.sink(frame())
     stop()
     assert len(came) == 1
     assert there.sink is None
+
+
+async def test_what_is_heard_of_a_speaker_is_heard_on_in_the_process_that_follows() -> None:
+    first, second, afar, came = Mouth(), Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
+    speaker = Speaker(backend=afar)
+    stop = speaker.listen(came.append)  # before there is one
+    afar.attach(first)
+    assert first.sink is not None
+    first.sink(frame())
+    afar.lost(GONE)
+    assert first.sink is None
+    afar.attach(second)
+    assert second.sink is not None
+    second.sink(frame())
+    stop()
+    stop()
+    assert len(came) == 2
+    assert second.sink is None
+    afar.attach(first)
+    assert first.sink is None
+    afar.lost(GONE)
+
+
+async def test_what_begins_in_a_process_that_has_just_died_is_in_the_next_one() -> None:
+    dead, there, afar, came = Mouth(), Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
+    speaker = Speaker(backend=afar)
+    afar.attach(dead)
+    dead.failure = GONE  # which nobody is told yet
+    stop, voice = speaker.listen(came.append), speaker.voice("agent", margin=0.0)
+    afar.lost(GONE)
+    afar.attach(there)
+    assert there.sink is not None
+    there.sink(frame())
+    voice(frame())
+    assert (len(came), there.play(0.01)) == (1, 5_000)
+    stop()
+    voice.close()
+    afar.lost(GONE)
+
+
+@pytest.mark.parametrize("is_after_death", [False, True])
+async def test_what_is_played_there_is_heard_by_who_listens_without_a_loop(
+    is_after_death: bool,
+) -> None:
+    there, afar, came = Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
+    speaker = Speaker(backend=afar)
+    afar.attach(Mouth() if is_after_death else there)
+    stop = await asyncio.to_thread(speaker.listen, came.append)
+    if is_after_death:
+        afar.lost(GONE)
+        afar.attach(there)
+    assert there.sink is not None
+    there.sink(frame())
+    await asyncio.to_thread(stop)
+    assert len(came) == 1
+    assert there.sink is None
+    afar.lost(GONE)
 
 
 async def test_a_device_is_put_somewhere_when_something_is_wanted_of_it() -> None:
@@ -240,16 +301,18 @@ async def test_an_app_speaks_on_a_speaker_in_a_process_and_opens_its_microphone(
     near = partial(NearAudio, abilities=Abilities("fake"))
     afar = AfarAudio(process.port(near, AudioPort, "utd_rx.testing.audio:FakeAudio"))
     afar.attach(process)
-    came, played = list[AudioFrame](), list[AudioFrame]()
+    came, played, apart = list[AudioFrame](), list[AudioFrame](), list[AudioFrame]()
     speaker, microphone = Speaker(backend=afar), Microphone(backend=afar)
     await speaker.open()
-    stop = speaker.listen(played.append)
+    stops = (speaker.listen(played.append), await asyncio.to_thread(speaker.listen, apart.append))
     stream = await microphone.open(came.append)
     voice = speaker.voice("agent", margin=0.0)
     voice(frame(0.1))
     await until(lambda: came and voice.position == 0.1 and not voice.waiting)
-    await until(lambda: any(one.samples.any() for one in played))
-    stop()
+    both = (played, apart)
+    await until(lambda: all(any(one.samples.any() for one in heard) for heard in both))
+    for stop in stops:
+        stop()
     await stream.aclose()
     assert came[0].sample_rate == 48_000
     for device in (speaker, microphone):

@@ -23,7 +23,7 @@ from tests.media.test_lending import until
 from tests.media.test_near_frames import rings
 from utd_rx.audio.adapter import ABILITIES
 from utd_rx.errors import UTDStreamException
-from utd_rx.media import levels
+from utd_rx.media import ring_filling
 from utd_rx.media.levels import SLOTS, LevelReader, LevelWriter, MarkedState
 from utd_rx.media.near import Near
 from utd_rx.media.near_audio import NearAudio
@@ -281,7 +281,7 @@ async def test_where_no_descriptor_is_left_states_bring_the_level(
 
     async with listening() as told:
         with monkeypatch.context() as patch:
-            patch.setattr(levels, "RingWriter", refuse)
+            patch.setattr(ring_filling, "RingWriter", refuse)
             told.there.teller.post(level=-2.0)
             told.there.teller.post(volume=0.25)
             assert await told.settled() == evolve(SPEAKER, level=-2.0, volume=0.25)

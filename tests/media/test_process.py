@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.inside.programs import ROOT
 from tests.media.far_port import TOKEN, Talker
 from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
@@ -22,7 +24,6 @@ from utd_rx.media import pipe
 from utd_rx.media import process as module
 from utd_rx.media.child import MAX_LINE
 from utd_rx.media.near import Near
-from utd_rx.media.pipe import EXHAUSTED
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.succession import Succession
 from utd_rx.testing.clock import FakeClock
@@ -101,15 +102,26 @@ async def test_who_cannot_read_the_app_says_so_as_it_ends(
     assert "a message too long" in refused.message
 
 
+async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_death(
+    process: MediaProcess,
+) -> None:
+    there = talker(process)
+    pid, *_ = await there.pid()
+    calling = asyncio.ensure_future(refusal(there.sleep()))
+    os.kill(pid, signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        failed = await calling
+    assert failed.message == "the media process ended (killed by SIGTERM): closed"
+
+
 async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it_ended(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = talker(process)
     await there.pid()
-    cut_short: tuple[Any, ...] = (b"\0", [], socket.MSG_CTRUNC, None)
-    monkeypatch.setattr(socket, "recv_fds", lambda *_: cut_short)
+    monkeypatch.setattr(pipe, "_received", lambda end: (b"\0", [], False))
     refused = await refusal(there.pid())
-    assert (refused.code, EXHAUSTED in refused.message) == (UTDErrorCode.NETWORK, True)
+    assert (refused.code, pipe.EXHAUSTED in refused.message) == (UTDErrorCode.NETWORK, True)
 
 
 async def test_who_is_silent_is_killed_even_when_it_is_stopped(
@@ -124,6 +136,26 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
         monkeypatch.setattr(module, "SILENCE", 0.1)
         assert "silent" in (await stopping).message
     assert process.failure is not None
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["silent", "closed"])
+async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed_is_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    there = talker(process)
+    await there.pid()
+    with monkeypatch.context() as here:
+        here.setattr(subprocess.Popen, "send_signal", forbid)
+        for name, seconds in (("LOOK", 0.02), ("SILENCE", 0.1), ("ENDING", 0.1)):
+            here.setattr(module, name, seconds)
+        stopping = asyncio.ensure_future(refusal(there.stop()))
+        async with asyncio.timeout(PATIENCE):
+            if is_closed:
+                await process.aclose()
+            refused = await stopping
+    process.kill()
+    process._child.wait()  # nobody else does, as it had been given up
+    assert ("silent" in refused.message) != is_closed
 
 
 async def test_whose_loop_is_at_work_for_ever_is_given_up(
@@ -165,9 +197,46 @@ async def test_its_log_is_as_talkative_as_the_apps(caplog: pytest.LogCaptureFixt
         await process.aclose()
 
 
+CLOSED = """
+import asyncio, os, sys
+from tests.media.test_process import talker
+from utd_rx.media.process import MediaProcess
+
+def is_free(stream):
+    try:
+        os.fstat(stream)
+    except OSError:
+        return True
+    return False
+
+async def use(process):
+    pid, *_ = await talker(process).pid()
+    await process.aclose()
+    return pid == process.pid
+
+answer = open(os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 100), "w")
+os.closerange(0, 3)
+process = MediaProcess("")
+print(*map(is_free, range(3)), file=answer)
+print(asyncio.run(use(process)), file=answer)
+"""
+
+
+def test_an_app_without_standard_streams_has_one_and_none_of_its_own_in_their_place(
+    tmp_path: Path,
+) -> None:
+    answer = tmp_path / "answer"
+    subprocess.run([sys.executable, "-c", CLOSED, answer], cwd=ROOT, timeout=PATIENCE, check=False)
+    assert answer.read_text() == "True True True\nTrue\n"
+
+
 def descriptors() -> set[str]:
     """What this process has open, but for the folder that says so."""
     return {one.name for one in Path("/proc/self/fd").iterdir() if one.exists()}
+
+
+def forbid(*_: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -369,6 +369,7 @@ async def test_what_is_under_way_fails_typed_and_what_comes_waits() -> None:
 async def test_a_join_under_way_fails_and_another_one_begins_in_the_next_process() -> None:
     stage = Restored()
     stage.succession.begin()
+    stage.hosts[-1].has_served = True
     stage.now.gate.clear()
     join = asyncio.create_task(stage.room.connect("wss://x", "t"))
     await turns()
@@ -377,6 +378,26 @@ async def test_a_join_under_way_fails_and_another_one_begins_in_the_next_process
     assert stage.told == []
     await stage.joined()
     assert len(stage.rooms) == 2
+
+
+async def test_a_join_of_a_process_that_died_before_it_served_is_the_next_ones() -> None:
+    stage = Restored()
+    stage.succession.begin()
+    stage.die()  # which nobody sees before the join
+    await stage.joined()
+    assert stage.now.is_connected
+    assert len(stage.hosts) == 2
+
+
+async def test_a_join_that_ends_two_processes_is_not_tried_in_a_third_one() -> None:
+    stage = Restored()
+    stage.closed = True
+    join = asyncio.create_task(stage.room.connect("wss://x", "t"))
+    for _ in range(2):
+        await turns()
+        stage.die()
+    assert (await refusal(join)).code is UTDErrorCode.NETWORK
+    assert len(stage.hosts) == 2
 
 
 async def test_a_grant_that_comes_a_moment_later_is_waited_for() -> None:

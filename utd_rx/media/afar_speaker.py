@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -25,6 +26,7 @@ from utd_rx.models.checks import number
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, check_gain
+from utd_rx.state.reports import running_loop
 
 MAX_MARGIN: Final = 0.25
 """Seconds; see `Speaker.voice`."""
@@ -117,6 +119,38 @@ class AfarVoice:
             self._told = told
 
 
+class AfarTap:
+    """What a speaker in the media process plays, given to `sink` here."""
+
+    def __init__(self, make: Callable[[], Any], sink: FrameSink) -> None:
+        self._make = make
+        self._sink = sink
+        self._stop: Callable[[], None] = lambda: None
+        self.is_closed = False
+
+    def attach(self) -> None:
+        """Listen in the process that there is now."""
+        self.lost()
+        # Without a loop here they come as messages, on the loop that reads those.
+        take = self._give if running_loop() is None else FrameReader(self._give)
+        self._stop = self._make().hear(take)
+
+    def lost(self) -> None:
+        """The process is gone."""
+        stop, self._stop = self._stop, lambda: None
+        stop()
+
+    def close(self) -> None:
+        """Listen no more. Idempotent."""
+        self.is_closed = True
+        self.lost()
+
+    def _give(self, frames: tuple[AudioFrame, ...]) -> None:
+        for frame in frames:
+            if not self.is_closed:
+                self._sink(frame)
+
+
 class AfarSpeaker:
     """A speaker that is alive in the media process, as a `living.LivingSpeaker` here."""
 
@@ -137,7 +171,7 @@ class AfarSpeaker:
         self._shown = 0.0
         self._told = SpeakerPosition()
         self._unfollow: Callable[[], None] = lambda: None
-        self.voices: tuple[AfarVoice, ...] = ()
+        self._kept: tuple[AfarVoice | AfarTap, ...] = ()
         living.enter(key, self)
 
     @property
@@ -153,8 +187,8 @@ class AfarSpeaker:
         self.lost()
         if self._abilities.has_frames:
             self._unfollow = self._make(HostedTap, self._key).follow(self._followed)
-        for voice in self._going_on():
-            voice.attach()
+        for one in self._going_on():
+            one.attach()
 
     def lost(self) -> None:
         """The process is gone."""
@@ -163,8 +197,8 @@ class AfarSpeaker:
         # Neither back behind what was shown, nor on by what was expected and perhaps not played.
         self._before = max(self._before + self._told.position, self._shown)
         self._told = SpeakerPosition()
-        for voice in self._going_on():
-            voice.lost()
+        for one in self._going_on():
+            one.lost()
 
     def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
         """Return a new place in its mix; see `Speaker.voice`."""
@@ -173,38 +207,30 @@ class AfarSpeaker:
             number(margin, f"a margin is from 0 to {MAX_MARGIN:g} s", 0.0, MAX_MARGIN)
 
         def make(gain: float) -> Any:
-            of = (self._key, name, gain, margin)
-            return self._host().port(
-                Near, HostedVoice, f"{HostedVoice.__module__}:HostedVoice", *of
-            )
+            return self._make(HostedVoice, self._key, name, gain, margin)
 
-        has_process = self._host() is not None
         voice = AfarVoice(make, gain)
-        self.voices = (*self._going_on(), voice)
-        if has_process:
-            voice.attach()
+        self._keep(voice)
         return voice
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
-        """Give what it plays to `sink` on this loop, in the process that there is now; call the
-        result to stop. `NETWORK` where there is none, as between two."""
+        """Give what it plays to `sink`, in this process and those that follow; call the result to
+        stop. On this loop; where none runs here, on that of the house."""
         self._need_frames("frames")
+        tap = AfarTap(lambda: self._make(HostedTap, self._key), sink)
+        self._keep(tap)
+        return tap.close
 
-        def give(frames: tuple[AudioFrame, ...]) -> None:
-            for frame in frames:
-                sink(frame)
+    def _keep(self, one: AfarVoice | AfarTap) -> None:
+        """Let it be in the process that there is now, and in those that follow."""
+        has_process = self._host() is not None
+        self._kept = (*self._going_on(), one)
+        if has_process:
+            with suppress(UTDStreamException):  # it has died just now: in the next one
+                one.attach()
 
-        reader = FrameReader(give)
-        end = self._make(HostedTap, self._key).hear(reader)
-
-        def stop() -> None:
-            reader.stop()
-            end()
-
-        return stop
-
-    def _going_on(self) -> tuple[AfarVoice, ...]:
-        return tuple(voice for voice in self.voices if not voice.is_closed)
+    def _going_on(self) -> tuple[AfarVoice | AfarTap, ...]:
+        return tuple(one for one in self._kept if not one.is_closed)
 
     def _followed(self, told: SpeakerPosition) -> None:
         self._told = told

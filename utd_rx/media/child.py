@@ -1,9 +1,10 @@
 """The child: an interpreter of its own in which rooms and devices live.
 
 It ends when the app does, however that ends: the socket is closed then, and where somebody else
-holds a copy of that, as a process that the app forked, the app's own end is seen. Where it hangs
-and sees nothing it ends all the same, later. What it says to nobody, a panic above all, goes into a
-file that the app reads when it has died.
+holds a copy of that, as a process that the app forked, the app's own end is seen. At SIGTERM, which
+may be for the app as well, it leaves its rooms and dies. Where it hangs and sees nothing it ends
+all the same, later. What it says to nobody, a panic above all, goes into a file that the app reads
+when it has died.
 """
 
 from __future__ import annotations
@@ -90,7 +91,17 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
 
     far = FarEnd(end, broken)
     logging.getLogger().addHandler(_ToTheApp(far))
-    _watch(parent, asyncio.get_running_loop(), over)
+    loop = asyncio.get_running_loop()
+    is_told = False
+
+    def end_as_told() -> None:
+        nonlocal is_told
+        is_told = True
+        far.pipe.close()  # to the app it dies: what it does now is no news of rooms that live on
+        over.set()
+
+    loop.add_signal_handler(signal.SIGTERM, end_as_told)
+    _watch(parent, loop, over)
     far.pipe.attach()
     _end_if_hung()
     far.pipe.post(Beat())
@@ -113,6 +124,9 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
             await asyncio.gather(*rooms, return_exceptions=True)
     for error in nonsense:
         raise error
+    if is_told:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _end_if_hung() -> None:

@@ -84,10 +84,12 @@ class MediaProcess:
     def __init__(self, modules: str = HOSTED) -> None:
         with ExitStack() as undo:
             try:
-                near, far = socket.socketpair()
+                pair = socket.socketpair()
+                with pair[0], pair[1]:
+                    near, far = (socket.socket(fileno=_high(one.detach())) for one in pair)
                 undo.callback(near.close)
                 with far:
-                    self._words = os.memfd_create("utd_rx last words")
+                    self._words = _high(os.memfd_create("utd_rx last words"))
                     undo.callback(os.close, self._words)
                     near.setblocking(False)
                     self._child = _start(far.fileno(), self._words, modules)
@@ -177,7 +179,7 @@ class MediaProcess:
 
     def kill(self) -> None:
         """End the child at once, as if it had died."""
-        self._child.kill()
+        _kill(self._child)
 
     async def aclose(self) -> None:
         """Leave all rooms, close all devices, end the child. Idempotent, safe to call concurrently;
@@ -193,7 +195,7 @@ class MediaProcess:
             async with asyncio.timeout(ENDING):
                 while self._child.poll() is None:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(REAP)
-        self._child.kill()
+        _kill(self._child)
         self._left()
 
     # -- watching ---------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ class MediaProcess:
         silent, idle = self._silent * LOOK, self._idle * LOOK
         is_up = bool(self._seen)
         if (is_up and idle >= SILENCE) or silent >= (BUSY if is_up else PATIENCE):
-            self._child.kill()
+            _kill(self._child)
             self._over(f"silent for {silent:g} s")
         else:
             loop.call_later(LOOK, _weakly(self._watch))
@@ -221,7 +223,7 @@ class MediaProcess:
         if error is None:
             self._reap(ENDING)
         else:
-            self._child.kill()
+            _kill(self._child)
             self._over(error.message)
 
     def _reap(self, patience: float) -> None:
@@ -229,7 +231,7 @@ class MediaProcess:
         if (status := self._child.poll()) is not None:
             self._over(_ending(status))
         elif patience <= 0:
-            self._child.kill()
+            _kill(self._child)
             self._over("it closed its socket")
         else:
             asyncio.get_running_loop().call_later(REAP, self._reap, patience - REAP)
@@ -249,6 +251,17 @@ class MediaProcess:
 
     def _failed(self) -> UTDStreamException:
         return UTDStreamException(self._failure or "", code=UTDErrorCode.NETWORK)
+
+
+def _high(opened: int) -> int:
+    """Return a descriptor in the place of another, behind the standard streams, which somebody may
+    have closed: whoever means those writes to what has their numbers, and a child replaces it."""
+    import fcntl  # not everywhere, and only who starts a process comes here
+
+    try:
+        return fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(opened)
 
 
 def _start(end: int, words: int, modules: str) -> subprocess.Popen[bytes]:
@@ -279,10 +292,19 @@ def _leave(child: subprocess.Popen[bytes], end: NearEnd, words: int) -> None:
     try:
         child.wait(ENDING if child.poll() is None else 0)
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        if _kill(child):
+            child.wait()
     finally:
         os.close(words)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> bool:
+    """Return whether that was allowed, as it is not to an app that has fewer rights by now."""
+    try:
+        child.kill()
+    except PermissionError:
+        return False
+    return True
 
 
 def _tail(words: int) -> str:
