@@ -17,6 +17,8 @@ from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media.afar import AfarAudio, UnplacedDevice
+from utd_rx.media.afar_speaker import AfarVoice
+from utd_rx.media.hosted_speaker import VoiceProgress
 from utd_rx.media.lending import travels
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.process import MediaProcess
@@ -131,6 +133,41 @@ async def test_what_is_said_is_played_there_and_told_how_far_it_is() -> None:
     assert there.mixer.voices == ()
     with pytest.raises(UTDStreamException):
         speaker.voice("agent", margin=1.0)
+
+
+class Deaf:
+    """A media process that stands still: it takes nothing, and says nothing."""
+
+    def __init__(self) -> None:
+        self.fed = 0
+        self.told: Callable[[VoiceProgress], None] = lambda progress: None
+
+    def listen(self, told: Callable[[VoiceProgress], None]) -> Callable[[], None]:
+        self.told = told
+        return lambda: None
+
+    def feed(self, *_: object) -> None:
+        self.fed += 1
+
+    def flush(self) -> None:
+        pass
+
+
+def test_what_a_process_that_stands_still_is_fed_is_bounded_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    deaf = Deaf()
+    voice = AfarVoice(lambda gain: deaf, 1.0, 2.0)
+    voice.attach()
+    for _ in range(5):
+        voice(frame(0.5))
+        voice.flush()
+    assert (deaf.fed, voice.dropped) == (4, 24_000)
+    voice(frame(0.5))
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    deaf.told(VoiceProgress(flushes=5))
+    voice(frame(0.5))
+    assert (deaf.fed, voice.waiting) == (5, 0.5)
 
 
 async def test_a_voice_goes_on_in_the_process_that_follows() -> None:

@@ -154,6 +154,21 @@ async def test_pictures_arrive_and_the_loss_of_a_camera_is_told() -> None:
         await port.close()
 
 
+class Ours(AudioFormat):
+    """A format of an app's own class."""
+
+
+async def test_a_format_of_an_apps_own_class_is_declared_as_what_it_is() -> None:
+    there = Publishing()
+    async with ends(Near, Publishing, lambda: there) as port:
+        await port.publish(Own(Ours(16_000, 2)))
+        assert (type(there.source.format), there.source.format) == (
+            AudioFormat,
+            AudioFormat(16_000, 2),
+        )
+        await port.close()
+
+
 class CableGone(UTDStreamException):
     """A failure of an app's own, which is not there in the media process."""
 

@@ -377,7 +377,11 @@ async def test_methods_and_topics_are_served_once_each(ends: Ends) -> None:
             listen(lambda call: None)
         assert raised.value.reason is ConflictReason.ALREADY
         stop()
-        listen(lambda call: None)()
+        again = listen(lambda call: None)
+        stop()
+        with pytest.raises(UTDStreamException):
+            listen(lambda call: None)
+        again()
     with pytest.raises(UTDStreamException) as raised:
         room.serve("", lambda call: None)
     assert raised.value.code is UTDErrorCode.VALIDATION

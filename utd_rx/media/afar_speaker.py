@@ -6,6 +6,7 @@ is due, and a room's own participants are played without passing here (`RoomPort
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -28,8 +29,18 @@ from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, check_gain
 from utd_rx.state.reports import running_loop
 
+logger: Final = logging.getLogger(__name__)
+
 MAX_MARGIN: Final = 0.25
 """Seconds; see `Speaker.voice`."""
+
+MAX_AHEAD: Final = 1800.0
+"""Seconds of a voice with a margin, there before they are due, that may be on their way: as many as
+wait of an agent's."""
+
+MAX_LATE: Final = 60.0
+"""Seconds of any other. What is late is of no use, and dropped over there; but how much has come
+there is not heard while the app's loop stands still."""
 
 
 class AfarVoice:
@@ -38,13 +49,18 @@ class AfarVoice:
     What it says of itself is as old as the last word from there, 10 ms and the way.
     """
 
-    def __init__(self, make: Callable[[float], Any], gain: float) -> None:
+    def __init__(self, make: Callable[[float], Any], gain: float, most: float = MAX_AHEAD) -> None:
         self._make = make
+        self._most = most
         self._gain = check_gain(gain)
         self._lock = threading.Lock()
         self._told = VoiceProgress()
         self._fed = 0.0
         self._flushes = 0
+        self._flushed = 0.0  # seconds on their way that were fed before the last flush
+        self.dropped = 0
+        """Samples that came faster than the process took them."""
+        self._is_flooded = False
         self._before = 0.0  # seconds that went into the mixes of processes that are gone
         self._far: Any = None
         self._stop: Callable[[], None] = lambda: None
@@ -80,13 +96,21 @@ class AfarVoice:
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on any thread; returns at once and never raises."""
         with self._lock:
-            if self._far is not None and not self.is_closed:
+            if self._far is None or self.is_closed:
+                return
+            was_flooded, self._is_flooded = self._is_flooded, self._on_its_way() >= self._most
+            if not self._is_flooded:
                 self._fed += frame.duration
                 self._far.feed(frame.samples, frame.sample_rate, frame.at)
+                return
+            self.dropped += len(frame.samples)
+        if not was_flooded:
+            logger.warning("%g s of a voice are on their way: what comes is dropped", self._most)
 
     def flush(self) -> None:
         """Drop what waits, with a fade; what comes later is played."""
         with self._lock:
+            self._flushed = self._on_its_way()
             self._fed = 0.0
             self._flushes += 1
             if self._far is not None:
@@ -113,6 +137,11 @@ class AfarVoice:
             self._before += self._told.position
             self._told = VoiceProgress()
             self._fed, self._flushes = 0.0, 0
+
+    def _on_its_way(self) -> float:
+        """Return the seconds that the process has not said it has."""
+        has_flushed = self._told.flushes == self._flushes
+        return self._fed - self._told.fed if has_flushed else self._fed + self._flushed
 
     def _progressed(self, told: VoiceProgress) -> None:
         with self._lock:
@@ -209,7 +238,7 @@ class AfarSpeaker:
         def make(gain: float) -> Any:
             return self._make(HostedVoice, self._key, name, gain, margin)
 
-        voice = AfarVoice(make, gain)
+        voice = AfarVoice(make, gain, MAX_LATE if margin is None else MAX_AHEAD)
         self._keep(voice)
         return voice
 

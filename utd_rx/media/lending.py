@@ -20,6 +20,8 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
+from attrs import fields
+
 from utd_rx.errors import UTDStreamException, foreign_failure
 from utd_rx.media.borrowing import SHUTTING
 from utd_rx.media.frames import FrameWriter
@@ -111,7 +113,10 @@ class Lending:
         declared = getattr(source, "format", None)
         number = next(self._numbers)
         self._sources[number] = source
-        return Lent(number, declared if isinstance(declared, AudioFormat | VideoFormat) else None)
+        for kind in (AudioFormat, VideoFormat):
+            if isinstance(declared, kind):  # or of a class of somebody's
+                return Lent(number, kind(*(getattr(declared, one.name) for one in fields(kind))))
+        return Lent(number, None)
 
     def close(self) -> None:
         """Close what is open: the media process is gone."""

@@ -95,7 +95,7 @@ class NearEnd:
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._settling: set[asyncio.Task[None]] = set()
-        self._held: dict[int, HeldBack[tuple[int, _Sink, Any]]] = {}
+        self._held: dict[int, HeldBack] = {}
         self._failure: Callable[[], UTDStreamException] | None = None
         forked.mind(self)
 
@@ -153,7 +153,7 @@ class NearEnd:
         from now on, as it is on its way."""
         if port in self._held:
             return await self.call(port, method, args, kwargs, undo)
-        held = self._held[port] = HeldBack[tuple[int, _Sink, Any]]()
+        held = self._held[port] = HeldBack()
         is_afresh = False
         try:
             result = await self.call(port, method, args, kwargs, undo, says_begun=True)
@@ -161,8 +161,8 @@ class NearEnd:
             return result
         finally:
             del self._held[port]
-            for told in held.since if is_afresh else held.before + held.since:
-                self._deliver(*told)
+            for told in held.taken(is_afresh=is_afresh):
+                self._deliver(told)
 
     async def _settle(
         self, port: int, args: Any, pending: asyncio.Future[Any], undo: TakeBack | None
@@ -265,9 +265,8 @@ class NearEnd:
     def _arrived(self, message: Message, descriptors: tuple[int, ...]) -> None:
         self.messages += 1
         match message:
-            case Delivery(number, batch):
-                if (sink := self.sinks.get(number)) is not None:
-                    self._deliver(number, sink, batch)
+            case Delivery():
+                self._deliver(message)
             case Result(number, words, is_error):
                 self.has_answered = True
                 if (pending := self._pending.pop(number, None)) is not None:
@@ -282,9 +281,12 @@ class NearEnd:
             case _:
                 self.handlers[type(message)](message, descriptors)
 
-    def _deliver(self, number: int, sink: _Sink, batch: Any) -> None:
+    def _deliver(self, told: Delivery) -> None:
+        number, batch = told.sink, told.batch
+        if (sink := self.sinks.get(number)) is None:
+            return
         if (held := self._held.get(sink.port)) is not None:
-            held.append((number, sink, batch))
+            held.append(told)
             return
 
         def take() -> None:

@@ -147,8 +147,11 @@ class NearRoom(Near):
         end = self._tell(method, name, *args)
         self._held.add(key)
 
+        stopping = iter([key])
+
         def stop() -> None:
-            self._held.discard(key)
-            end()
+            for key in stopping:  # once: it may be held by a later one
+                self._held.discard(key)
+                end()
 
         return stop

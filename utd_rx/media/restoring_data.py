@@ -166,8 +166,10 @@ class RestoringData:
         self._wished = wishes.stands(self._wished, key, sink)
         self._begin_standing(key, sink)
 
+        stopping = iter([key])
+
         def stop() -> None:
-            if self._wished.standing.get(key) is sink:
+            for key in stopping:  # once: a later one of the same function is not its own
                 self._wished = wishes.stands(self._wished, key, None)
                 self._stops.pop(key, lambda: None)()
 
