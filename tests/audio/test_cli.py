@@ -17,6 +17,7 @@ from utd_rx.audio.devices import AudioDevice
 from utd_rx.audio.microphone import Microphone
 from utd_rx.cli import doctor, main
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.testing.contracts import refusal
 from utd_rx.testing.sound import compare
 
 
@@ -89,10 +90,49 @@ def test_without_a_sound_server_both_say_what_to_do(bench: Bench) -> None:
 async def test_the_doctor_says_why_there_is_no_media_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("UTD_RX_MEDIA", raising=False)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     await doctor.media_process()
     printed = capsys.readouterr().out
     assert printed.startswith("ok    no media process, this is a frozen program")
+
+
+def test_the_doctor_tells_of_a_place_for_media_that_there_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(portaudio, "version", lambda: "PortAudio")
+    monkeypatch.setenv("UTD_RX_MEDIA", "bogus")
+    assert main(["doctor"]) == 1
+    assert "WRONG the environment's UTD_RX_MEDIA is one of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("inline", "ok    UTD_RX_MEDIA=inline: rooms and devices live in the app's process"),
+        (
+            "process",
+            "ok    UTD_RX_MEDIA=process: rooms and devices live in a process of their own",
+        ),
+        ("auto", "ok    a media process is up"),
+    ],
+)
+async def test_the_doctor_says_where_the_environment_has_media_live(
+    where: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UTD_RX_MEDIA", where)
+    await doctor.media_process()
+    printed = capsys.readouterr().out
+    assert printed.startswith(words)
+    assert "a media process is up" in printed
+
+
+async def test_the_doctor_tells_of_a_media_process_that_is_wanted_and_cannot_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UTD_RX_MEDIA", "process")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert (await refusal(doctor.media_process())).code is UTDErrorCode.FEATURE_DISABLED
 
 
 def test_without_portaudio_both_say_what_to_install(

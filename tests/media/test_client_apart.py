@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.media.test_house import Street
+from tests.rest.engines import reply, scripted_engine
 from utd_rx import (
     Microphone,
     UTDErrorCode,
@@ -105,13 +106,6 @@ async def test_a_room_that_is_refused_holds_no_process(
     assert all(host.is_closed for host in street.hosts)
 
 
-def signed_in() -> UTDStreamClient:
-    """Return a client as it is once somebody has signed in."""
-    client = UTDStreamClient("app", "key")
-    client._user = "ada"
-    return client
-
-
 MADE: dict[str, Callable[[UTDStreamClient, Any], object]] = {
     "audio room": lambda client, key: client.audio_room("ada", "lobby", encryption=key),
     "live stream": lambda client, key: client.live_stream("ada", "lobby", encryption=key),
@@ -121,10 +115,22 @@ MADE: dict[str, Callable[[UTDStreamClient, Any], object]] = {
 
 @pytest.mark.parametrize("kind", MADE)
 async def test_a_session_that_is_refused_holds_no_process(street: Street, kind: str) -> None:
-    client = signed_in()
-    with pytest.raises(UTDStreamException, match="Encryption"):
-        MADE[kind](client, "x")
-    await client.aclose()
+    async with scripted_engine() as engine:
+        engine.will(reply({"user_token": "bearer", "signaling_enabled": False}))
+        url = engine.base_url
+        client = UTDStreamClient("app", "key", base_url=url, token_base_url=url)
+        await client.authenticate("ada")
+        with pytest.raises(UTDStreamException, match="Encryption"):
+            MADE[kind](client, "x")
+        await client.aclose()
+    assert street.hosts[0].is_closed
+
+
+def test_a_session_without_a_loop_holds_no_process(street: Street) -> None:
+    client = UTDStreamClient("app", "key")
+    with pytest.raises(UTDStreamException, match="a session needs a running event loop"):
+        client.audio_room("ada", "lobby")
+    asyncio.run(client.aclose())
     assert street.hosts[0].is_closed
 
 
@@ -137,8 +143,8 @@ async def test_a_client_whose_closing_is_cancelled_lets_go_of_the_process(
         hangs.set()
         await asyncio.Event().wait()
 
-    with monkeypatch.context() as silent:
-        silent.setattr(Signals, "hang_up", hang)
+    with monkeypatch.context() as patch:
+        patch.setattr(Signals, "hang_up", hang)  # as of an engine that is silent
         closing = asyncio.ensure_future(client.aclose())
         await hangs.wait()
         closing.cancel()

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media import pipe
 from utd_rx.media import process as module
-from utd_rx.media.child import MAX_LINE
+from utd_rx.media.child import MAX_LINE, PACKAGE, stamp
 from utd_rx.media.near import Near
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.succession import Succession
@@ -102,6 +103,22 @@ async def test_who_cannot_read_the_app_says_so_as_it_ends(
     assert "a message too long" in refused.message
 
 
+async def test_an_end_that_the_app_lets_nobody_know_is_said_to_be_unknown(
+    process: MediaProcess,
+) -> None:
+    there = talker(process)
+    await there.pid()
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        calling = asyncio.ensure_future(refusal(there.sleep()))
+        os.kill(process.pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            refused = await calling
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert "(exit status 0, or one that the app has taken itself)" in refused.message
+
+
 async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_death(
     process: MediaProcess,
 ) -> None:
@@ -112,6 +129,40 @@ async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_dea
     async with asyncio.timeout(PATIENCE):
         failed = await calling
     assert failed.message == "the media process ended (killed by SIGTERM): closed"
+
+
+async def test_one_of_another_version_than_the_app_says_so_as_it_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(PACKAGE, tmp_path / PACKAGE.name)
+    monkeypatch.syspath_prepend(tmp_path)
+    process = MediaProcess("")
+    refused = await refusal(talker(process).pid())
+    assert "(exit status 1): utd_rx was changed on disk" in refused.message
+    await process.aclose()
+
+
+def test_a_version_is_known_by_where_it_lies_and_what_was_written_when(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for package in (one, other):
+        shutil.copytree(PACKAGE / "media", package / "media")
+    stamps = [stamp(one), stamp(other)]
+    with (one / "media" / "wire.py").open("a") as changed:
+        changed.write("#")
+    stamps.append(stamp(one))
+    os.utime(one / "media" / "pipe.py", (0, 2**32))
+    stamps.append(stamp(one))
+    assert len(set(stamps)) == len(stamps)
+    assert stamp(one) == stamps[-1]
+
+
+async def test_what_goes_wrong_there_and_nobody_waits_for_is_its_end(process: MediaProcess) -> None:
+    there = talker(process)
+    there.fail()
+    async with asyncio.timeout(PATIENCE):
+        refused = await refusal(there.sleep())
+    assert "(exit status 1)" in refused.message
+    assert "fail() failed, and nobody waits for it (LookupError: no way)" in refused.message
 
 
 async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it_ended(
@@ -154,7 +205,8 @@ async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed
                 await process.aclose()
             refused = await stopping
     process.kill()
-    os.waitpid(process.pid, 0)  # noqa: ASYNC222 - nobody else does, and it is killed
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    process.kill()  # which takes its exit status: nobody else does, as it had been given up
     assert ("silent" in refused.message) != is_closed
 
 

@@ -91,10 +91,17 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
 
 async def media_process() -> None:
     """Tell whether rooms and devices can live in a process of their own, and how far that is."""
-    from utd_rx.media.choice import why_not
+    from utd_rx.media.choice import VARIABLE, chosen, refused, why_not
     from utd_rx.media.process import MediaProcess
 
+    if (wished := chosen(None)) != "auto":
+        where = "the app's process" if wished == "inline" else "a process of their own"
+        _good(
+            f"{VARIABLE}={wished}: rooms and devices live in {where} unless an app says otherwise"
+        )
     if (reason := why_not()) is not None:
+        if wished == "process":
+            raise refused(reason)
         return _good(f"no media process, {reason}: rooms and devices live in the app's")
     began = time.monotonic()
     process = MediaProcess()

@@ -21,6 +21,7 @@ import threading
 import traceback
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 from utd_rx.errors import UTDStreamException
@@ -51,6 +52,25 @@ LOGGERS: Final = ("root", "utd_rx", "livekit", "asyncio")
 
 MAX_LINE: Final = 2_000
 """Characters of a line of the log."""
+
+PACKAGE: Final = Path(__file__).parents[1]
+
+FOLDERS: Final = ("media", "models", "ports")
+"""Of the package: what both sides have to know alike."""
+
+
+def stamp(package: Path) -> str:
+    """Return what tells one version of the package, installed at one time, from any other."""
+    found = [one.stat() for folder in FOLDERS for one in (package / folder).glob("*.py*")]
+    newest = max((one.st_mtime_ns for one in found), default=0)  # in an archive there are none
+    return f"{package.resolve()} {newest} {sum(one.st_size for one in found)}"
+
+
+STAMP: Final = stamp(PACKAGE)
+"""Of what was imported here."""
+
+OTHER: Final = "utd_rx was changed on disk, or sys.path was: start the program anew"
+"""What a child says that would be another version than its app."""
 
 
 def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
@@ -127,6 +147,8 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     if is_told:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
+    for error in nonsense:
+        raise error
 
 
 def _end_if_hung() -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
-from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.media.borrowing import Borrowing
 from utd_rx.media.frames import FrameReader, FrameWriter
 from utd_rx.media.lending import announce_ring
@@ -114,7 +114,7 @@ class FarEnd:
 
     Args:
         end: Its end of the socket.
-        broken: Is called once when the app is gone.
+        broken: Is called once when the app is gone, or with what nobody here can go on after.
         find: Finds a factory by its name.
     """
 
@@ -136,6 +136,7 @@ class FarEnd:
         self.handlers: Final[dict[type, Handler]] = {}
         """Of messages that are neither a call nor about ports."""
         self._borrowing = Borrowing(self.pipe, self.handlers)
+        self._broken = broken
         self._find = find or found
         self._ports: dict[int, Any] = {}
         self._tasks: dict[int, asyncio.Task[bytes]] = {}
@@ -207,11 +208,20 @@ class FarEnd:
         self.pipe.post(Result(ask.number, pickled_error(error), is_error=True))
 
     def _obey(self, ask: Ask) -> None:
-        """Carry out a call nobody waits for; what it returns may stop what it began."""
+        """Carry out a call nobody waits for; what it returns may stop what it began. Where it goes
+        wrong all ends here: the app takes for done what is not."""
         try:
             result = self._begin(ask)
-        except Exception:
-            logger.exception("%s() failed, and nobody waits for it", ask.method)
+        except Exception as error:
+            what = f"{ask.method}() failed, and nobody waits for it"
+            logger.exception(what)
+            if isinstance(error, UTDStreamException) or isinstance(
+                self._ports.get(ask.port), _Absent
+            ):
+                return  # a refusal, or whoever waits for another call is told
+            self.pipe.close()
+            words = f"{what} ({said(error)})"
+            self._broken(UTDStreamException(words, code=UTDErrorCode.UNKNOWN))
             return
         if callable(result):
             self._stops[ask.number] = result

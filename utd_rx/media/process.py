@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar, cast
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.media.child import HUNG, LOGGERS
+from utd_rx.media.child import HUNG, LOGGERS, OTHER, STAMP
 from utd_rx.media.near import Near, NearEnd, closed
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.near_room import NearRoom
@@ -36,10 +36,12 @@ N = TypeVar("N", bound=Near)
 
 BOOT: Final = (
     f"import faulthandler; faulthandler.dump_traceback_later({HUNG}, exit=True); "
-    "import sys; sys.path[:] = sys.argv[5:]; from utd_rx.media.child import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5])"
+    "import sys; sys.path[:] = sys.argv[6:]; from utd_rx.media import child; "
+    f"getattr(child, 'STAMP', '') == sys.argv[5] or sys.exit({OTHER!r}); "
+    "child.main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5])"
 )
-"""It ends by itself even where an import hangs; from its first sign of life on it sees to that."""
+"""It ends by itself even where an import hangs; from its first sign of life on it sees to that. Of
+another version than the app it calls nothing, as it may expect something else."""
 
 LOOK: Final = 0.5
 """Seconds between looks whether the child still says something."""
@@ -268,8 +270,9 @@ def _start(end: int, words: int, modules: str) -> subprocess.Popen[bytes]:
     options = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
     path = [str(Path(entry).absolute()) for entry in sys.path]
     levels = " ".join(str(logging.getLogger(name).getEffectiveLevel()) for name in LOGGERS)
+    told = [str(end), str(os.getpid()), modules, levels, STAMP]
     return subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), modules, levels, *path],
+        [sys.executable, *options, "-c", BOOT, *told, *path],
         stdin=subprocess.DEVNULL,
         stdout=words,
         stderr=words,
@@ -319,7 +322,9 @@ def _tail(words: int) -> str:
 
 
 def _ending(status: int) -> str:
-    if status >= 0:
+    if status == 0:  # which `Popen` makes of one that is lost, as where SIGCHLD is ignored
+        return "exit status 0, or one that the app has taken itself"
+    if status > 0:
         return f"exit status {status}"
     try:
         return f"killed by {signal.Signals(-status).name}"
