@@ -233,6 +233,7 @@ class UTDStreamClient(Rooms, Uncopied):
             message = "nobody is signed in: await client.authenticate(identity) first"
             raise UTDStreamException(message, code=UTDErrorCode.UNAUTHORIZED)
         self._signals.require_open()
+        keys = checked_encryption(encryption) or self._encryption
         return UTDCallSession(
             self._user,
             type,
@@ -244,7 +245,7 @@ class UTDStreamClient(Rooms, Uncopied):
             camera=camera,
             screen=screen,
             clock=self._clock,
-            encryption=encryption or self._encryption,
+            encryption=keys,
         )
 
     async def aclose(self) -> None:
@@ -256,11 +257,13 @@ class UTDStreamClient(Rooms, Uncopied):
             UTDStreamException: `CONFLICT` on a foreign loop.
         """
         self._tokens.owner.check()  # which the first call of a client asks; the others may be new
-        await self._signals.hang_up()
-        await self._signals.aclose()
-        await self._engine.aclose()
-        await self._tokens.aclose()
-        await self._rooms.aclose()
+        try:
+            await self._signals.hang_up()
+            await self._signals.aclose()
+            await self._engine.aclose()
+            await self._tokens.aclose()
+        finally:
+            await self._rooms.aclose()
 
     async def __aenter__(self) -> Self:
         return self

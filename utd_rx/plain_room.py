@@ -71,17 +71,22 @@ async def open_room(
         proxies=Proxies.of(proxy, trust_env=flag(trust_env, "trust_env")),
         allow_clear_text=allow_clear_text,
     )
-    session = RoomSession(
-        url,
-        token,
-        token_source=token_source,
-        room=rooms.make(microphone, camera, screen),
-        microphone=microphone,
-        camera=camera,
-        screen=screen,
-        auto_subscribe=auto_subscribe,
-        encryption=encryption,
-    )
+    room = rooms.make(microphone, camera, screen)
+    try:
+        session = RoomSession(
+            url,
+            token,
+            token_source=token_source,
+            room=room,
+            microphone=microphone,
+            camera=camera,
+            screen=screen,
+            auto_subscribe=auto_subscribe,
+            encryption=encryption,
+        )
+    except BaseException:
+        await room.aclose()
+        raise
     try:
         await session.join()
         yield session

@@ -17,6 +17,7 @@ from utd_rx.ports.engine import JoinRequest
 from utd_rx.ports.room import RoomPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
+from utd_rx.sessions.encrypting import checked_encryption
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.sessions.session import UTDSession
 
@@ -108,6 +109,7 @@ class Rooms:
             mode_id=mode_id,
             host_seat=host_seat,
         )
+        keys = checked_encryption(encryption) or self._encryption
         return UTDAudioRoomSession(
             identity,
             room_name,
@@ -117,7 +119,7 @@ class Rooms:
             microphone=microphone or self._microphone,
             clock=self._clock,
             on_joined=partial(self._joined_as, identity),
-            encryption=encryption or self._encryption,
+            encryption=keys,
         )
 
     async def join_audio_room(
@@ -184,6 +186,7 @@ class Rooms:
             name=name,
             device_id=device_id,
         )
+        keys = checked_encryption(encryption) or self._encryption
         return UTDLiveStreamSession(
             identity,
             room_name,
@@ -195,7 +198,7 @@ class Rooms:
             screen=screen,
             clock=self._clock,
             on_joined=partial(self._joined_as, identity),
-            encryption=encryption or self._encryption,
+            encryption=keys,
         )
 
     async def join_live_stream(

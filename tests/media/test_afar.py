@@ -17,6 +17,8 @@ from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media.afar import AfarAudio, UnplacedDevice
+from utd_rx.media.afar_speaker import AfarVoice
+from utd_rx.media.hosted_speaker import VoiceProgress
 from utd_rx.media.lending import travels
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.process import MediaProcess
@@ -42,6 +44,7 @@ class Mouth:
         self.key = DeviceKey("speaker")
         self.mixer = Mixer(AudioFormat(), 0.01)
         self.sink: Callable[[AudioFrame], None] | None = None
+        self.failure: UTDStreamException | None = None
         living.enter(self.key, self)
 
     def voice(self, name: str, *, gain: float, margin: float | None) -> living.Voice:
@@ -65,6 +68,8 @@ class Mouth:
 
     def port(self, near: object, shape: type, factory: str, key: object, *args: Any) -> Any:
         """Be the media process as well."""
+        if self.failure is not None:
+            raise self.failure
         assert factory == f"utd_rx.media.hosted_speaker:{shape.__name__}"
         return shape(self.key, *args)
 
@@ -130,6 +135,41 @@ async def test_what_is_said_is_played_there_and_told_how_far_it_is() -> None:
         speaker.voice("agent", margin=1.0)
 
 
+class Deaf:
+    """A media process that stands still: it takes nothing, and says nothing."""
+
+    def __init__(self) -> None:
+        self.fed = 0
+        self.told: Callable[[VoiceProgress], None] = lambda progress: None
+
+    def listen(self, told: Callable[[VoiceProgress], None]) -> Callable[[], None]:
+        self.told = told
+        return lambda: None
+
+    def feed(self, *_: object) -> None:
+        self.fed += 1
+
+    def flush(self) -> None:
+        pass
+
+
+def test_what_a_process_that_stands_still_is_fed_is_bounded_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    deaf = Deaf()
+    voice = AfarVoice(lambda gain: deaf, 1.0, 2.0)
+    voice.attach()
+    for _ in range(5):
+        voice(frame(0.5))
+        voice.flush()
+    assert (deaf.fed, voice.dropped) == (4, 24_000)
+    voice(frame(0.5))
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    deaf.told(VoiceProgress(flushes=5))
+    voice(frame(0.5))
+    assert (deaf.fed, voice.waiting) == (5, 0.5)
+
+
 async def test_a_voice_goes_on_in_the_process_that_follows() -> None:
     first, second, afar = Mouth(), Mouth(), AfarAudio(FakeAudio())
     speaker = Speaker(backend=afar)
@@ -192,12 +232,70 @@ async def test_how_far_a_speaker_was_seen_is_where_it_goes_on() -> None:
 async def test_what_a_speaker_plays_is_heard_here() -> None:
     there, afar, came = Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
     afar.attach(there)
-    stop = Speaker(backend=afar).listen(came.append)
+    speaker = Speaker(backend=afar)
+    stop = speaker.listen(came.append)
     assert there.sink is not None
     there.sink(frame())
     stop()
     assert len(came) == 1
     assert there.sink is None
+
+
+async def test_what_is_heard_of_a_speaker_is_heard_on_in_the_process_that_follows() -> None:
+    first, second, afar, came = Mouth(), Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
+    speaker = Speaker(backend=afar)
+    stop = speaker.listen(came.append)  # before there is one
+    afar.attach(first)
+    assert first.sink is not None
+    first.sink(frame())
+    afar.lost(GONE)
+    assert first.sink is None
+    afar.attach(second)
+    assert second.sink is not None
+    second.sink(frame())
+    stop()
+    stop()
+    assert len(came) == 2
+    assert second.sink is None
+    afar.attach(first)
+    assert first.sink is None
+    afar.lost(GONE)
+
+
+async def test_what_begins_in_a_process_that_has_just_died_is_in_the_next_one() -> None:
+    dead, there, afar, came = Mouth(), Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
+    speaker = Speaker(backend=afar)
+    afar.attach(dead)
+    dead.failure = GONE  # which nobody is told yet
+    stop, voice = speaker.listen(came.append), speaker.voice("agent", margin=0.0)
+    afar.lost(GONE)
+    afar.attach(there)
+    assert there.sink is not None
+    there.sink(frame())
+    voice(frame())
+    assert (len(came), there.play(0.01)) == (1, 5_000)
+    stop()
+    voice.close()
+    afar.lost(GONE)
+
+
+@pytest.mark.parametrize("is_after_death", [False, True])
+async def test_what_is_played_there_is_heard_by_who_listens_without_a_loop(
+    is_after_death: bool,
+) -> None:
+    there, afar, came = Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
+    speaker = Speaker(backend=afar)
+    afar.attach(Mouth() if is_after_death else there)
+    stop = await asyncio.to_thread(speaker.listen, came.append)
+    if is_after_death:
+        afar.lost(GONE)
+        afar.attach(there)
+    assert there.sink is not None
+    there.sink(frame())
+    await asyncio.to_thread(stop)
+    assert len(came) == 1
+    assert there.sink is None
+    afar.lost(GONE)
 
 
 async def test_a_device_is_put_somewhere_when_something_is_wanted_of_it() -> None:
@@ -240,16 +338,18 @@ async def test_an_app_speaks_on_a_speaker_in_a_process_and_opens_its_microphone(
     near = partial(NearAudio, abilities=Abilities("fake"))
     afar = AfarAudio(process.port(near, AudioPort, "utd_rx.testing.audio:FakeAudio"))
     afar.attach(process)
-    came, played = list[AudioFrame](), list[AudioFrame]()
+    came, played, apart = list[AudioFrame](), list[AudioFrame](), list[AudioFrame]()
     speaker, microphone = Speaker(backend=afar), Microphone(backend=afar)
     await speaker.open()
-    stop = speaker.listen(played.append)
+    stops = (speaker.listen(played.append), await asyncio.to_thread(speaker.listen, apart.append))
     stream = await microphone.open(came.append)
     voice = speaker.voice("agent", margin=0.0)
     voice(frame(0.1))
     await until(lambda: came and voice.position == 0.1 and not voice.waiting)
-    await until(lambda: any(one.samples.any() for one in played))
-    stop()
+    both = (played, apart)
+    await until(lambda: all(any(one.samples.any() for one in heard) for heard in both))
+    for stop in stops:
+        stop()
     await stream.aclose()
     assert came[0].sample_rate == 48_000
     for device in (speaker, microphone):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.media.restored import turns
 from utd_rx.media.frames import FrameReader, FrameWriter
 from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.ring import RingReader, RingShape
@@ -172,3 +173,25 @@ async def test_a_head_that_lies_makes_no_frame() -> None:
     reader.finish()
     writer.close()
     ring.close()
+
+
+@pytest.mark.parametrize("raised", [ValueError, asyncio.CancelledError])
+async def test_a_sink_that_raises_is_given_what_comes_next(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    came: list[AudioFrame] = []
+
+    def take(frames: tuple[AudioFrame, ...]) -> None:
+        came.extend(frames)
+        if len(came) == 1:
+            raise raised
+
+    reader = FrameReader(take)
+    writer = FrameWriter(joined(reader))
+    for number in range(3):
+        writer.write([frame(number)])
+        await turns()
+    assert len(came) == 3
+    assert "a frame was lost" in caplog.text
+    writer.close()
+    reader.stop()

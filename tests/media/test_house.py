@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
+
+import pytest
 
 from tests.media.hosts import FakeHost
+from utd_rx.media import house as module
 from utd_rx.media.house import House, house
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.sessions.room import RoomSession
 from utd_rx.testing.contracts import PATIENCE
 from utd_rx.testing.room import FakeRoom
 
@@ -93,6 +98,32 @@ def test_there_is_one_for_each_loop_and_the_first_takes_over_what_was_there_befo
     first, second = asyncio.run(ask()), asyncio.run(ask())
     assert first is before
     assert second is not first
+
+
+def test_what_a_closed_loop_has_left_is_ended_by_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    streets: list[Street] = []
+
+    def make() -> House:
+        streets.append(Street())
+        return streets[-1].house
+
+    monkeypatch.setattr(module, "House", make)
+    monkeypatch.setattr(module, "_unbound", [])
+
+    async def leave() -> None:
+        room = house().room(needs)
+        await RoomSession("wss://x", "t", room=room).join()
+        house().hold()
+
+    for _ in range(3):
+        asyncio.run(leave())
+    for thread in threading.enumerate():
+        if "end a media process" in thread.name:
+            thread.join()
+    assert [street.hosts[0].is_closed for street in streets] == [True, True, False]
+    assert caplog.text == ""
 
 
 FORKS = """

@@ -139,6 +139,8 @@ async def test_where_it_is_to_be_a_process_it_is_no_app_and_says_why(
     room = town.house.room(needs)
     joining = asyncio.create_task(room.connect("wss://x", "t"))
     town.hosts[0].die("no module named numpy")
+    await until(lambda: len(town.hosts) == 2)
+    town.hosts[1].die("no module named numpy")
     failed = await refusal(joining)
     assert failed.code is UTDErrorCode.NETWORK
     assert "no module named numpy" in failed.message

@@ -12,6 +12,7 @@ import pytest
 from reactivex import never
 
 from tests.media.ends import ends
+from tests.media.restored import turns
 from tests.media.test_frames import frame, told
 from tests.media.test_pictures import picture
 from utd_rx import ArraySource, Camera, FrameSource, MicrophoneInput, TestPattern, ToneSource
@@ -23,6 +24,7 @@ from utd_rx.media.near_room import NearRoom
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.video import Losable, VideoFormat, VideoFrame
 from utd_rx.testing.clock import FakeClock
+from utd_rx.testing.contracts import refusal
 
 LOST = UTDStreamException("it was pulled out", code=UTDErrorCode.NOT_FOUND)
 
@@ -152,6 +154,52 @@ async def test_pictures_arrive_and_the_loss_of_a_camera_is_told() -> None:
         await port.close()
 
 
+class Ours(AudioFormat):
+    """A format of an app's own class."""
+
+
+async def test_a_format_of_an_apps_own_class_is_declared_as_what_it_is() -> None:
+    there = Publishing()
+    async with ends(Near, Publishing, lambda: there) as port:
+        await port.publish(Own(Ours(16_000, 2)))
+        assert (type(there.source.format), there.source.format) == (
+            AudioFormat,
+            AudioFormat(16_000, 2),
+        )
+        await port.close()
+
+
+class CableGone(UTDStreamException):
+    """A failure of an app's own, which is not there in the media process."""
+
+
+class Tangled(UTDStreamException):
+    """One that holds what is alive here."""
+
+    def __init__(self) -> None:
+        self.held = Tangled
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (CableGone("no cable", code=UTDErrorCode.NOT_FOUND), "NOT_FOUND: no cable"),
+        (Tangled(), "UNKNOWN: the input failed: Tangled"),
+    ],
+)
+async def test_a_loss_told_by_a_failure_of_the_apps_own_is_told_by_what_it_says(
+    failure: UTDStreamException, says: str
+) -> None:
+    there = Publishing()
+    async with ends(Near, Publishing, lambda: there) as port:
+        own = OwnCamera(VideoFormat())
+        await port.publish(own)
+        own.tell(failure)
+        await until(lambda: len(there.lost) == 2)
+        assert (type(there.lost[1]), str(there.lost[1])) == (UTDStreamException, says)
+        await port.close()
+
+
 async def test_it_is_opened_as_often_as_it_is_wanted() -> None:
     there = Publishing()
     async with ends(Near, Publishing, lambda: there) as port:
@@ -220,6 +268,58 @@ async def test_a_process_that_is_gone_has_nothing_open_here() -> None:
         is_open = not own.closed
     await until(lambda: own.closed)
     assert (is_open, own.closed) == (True, 1)
+
+
+class Slow(Own):
+    """One that takes its time to be closed, and is opened by one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[str] = []
+        self.may_close = asyncio.Event()
+
+    async def open(self, sink: Callable[[Any], None]) -> Own:
+        self.log.append("open")
+        return await super().open(sink)
+
+    async def aclose(self) -> None:
+        self.log.append("close")
+        await self.may_close.wait()
+        self.log.append("closed")
+
+
+async def test_it_is_opened_for_the_next_process_when_it_is_closed_for_the_last() -> None:
+    own = Slow()
+    async with ends(Near, Publishing, Publishing) as port:
+        await port.publish(own)
+    async with ends(Near, Publishing, Publishing) as port:
+        publishing = asyncio.create_task(port.publish(own))
+        await until(lambda: "close" in own.log)
+        await turns(20)
+        own.may_close.set()
+        await publishing
+        assert own.log == ["open", "close", "closed", "open"]
+
+
+class Cancelled(Own):
+    """One that gives itself up."""
+
+    async def open(self, sink: Callable[[Any], None]) -> Own:
+        await super().open(sink)
+        raise asyncio.CancelledError
+
+
+async def test_a_source_that_gives_itself_up_does_not_open() -> None:
+    async with ends(Near, Publishing, Publishing) as port:
+        assert "cancelled" in (await refusal(port.publish(Cancelled()))).message
+
+
+async def test_a_source_that_gives_itself_up_later_has_ended_by_that() -> None:
+    async with ends(Near, Publishing, Publishing) as port:
+        own = Own()
+        await port.publish(own)
+        own.ended.cancel()
+        assert "cancelled" in (await refusal(port.end())).message
 
 
 async def test_the_app_keeps_no_source_that_nobody_publishes() -> None:

@@ -23,9 +23,9 @@ from tests.media.test_lending import until
 from tests.media.test_near_frames import rings
 from utd_rx.audio.adapter import ABILITIES
 from utd_rx.errors import UTDStreamException
-from utd_rx.media import levels
+from utd_rx.media import ring_filling
 from utd_rx.media.levels import SLOTS, LevelReader, LevelWriter, MarkedState
-from utd_rx.media.near import Near
+from utd_rx.media.near import Near, NearEnd
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.process import MediaProcess
 from utd_rx.models.device_state import MicrophoneState, SpeakerState, SpeakerStatistics
@@ -68,6 +68,7 @@ class Told:
     """A device that is listened to, and what was told of it: near, and where it is."""
 
     port: NearAudio
+    end: NearEnd
     key: DeviceKey
     there: There
     came: list[DeviceState]
@@ -77,7 +78,7 @@ class Told:
     @property
     def messages(self) -> int:
         """That came through the pipe."""
-        return self.port._end.messages
+        return self.end.messages
 
     async def settled(self) -> DeviceState:
         """Wait until all is told, and return what was last."""
@@ -95,13 +96,17 @@ def value(state: DeviceState) -> object:
 @asynccontextmanager
 async def listening(state: DeviceState = SPEAKER) -> AsyncIterator[Told]:
     there, key = There(state), DeviceKey("speaker")
-    near = partial(NearAudio, abilities=Abilities("fake"))
-    came, inline = list[DeviceState](), list[DeviceState]()
+    came, inline, near_ends = list[DeviceState](), list[DeviceState](), list[NearEnd]()
+
+    def near(end: NearEnd, number: int, shape: type) -> NearAudio:
+        near_ends.append(end)
+        return NearAudio(end, number, shape, abilities=Abilities("fake"))
+
     async with ends(near, There, lambda: there) as port:
         port.add(key, SpeakerSettings())
         stop = port.listen(key, came.extend)
         there.teller.listen(inline.extend)
-        told = Told(port, key, there, came, inline, stop)
+        told = Told(port, near_ends[0], key, there, came, inline, stop)
         await told.settled()
         yield told
 
@@ -281,7 +286,7 @@ async def test_where_no_descriptor_is_left_states_bring_the_level(
 
     async with listening() as told:
         with monkeypatch.context() as patch:
-            patch.setattr(levels, "RingWriter", refuse)
+            patch.setattr(ring_filling, "RingWriter", refuse)
             told.there.teller.post(level=-2.0)
             told.there.teller.post(volume=0.25)
             assert await told.settled() == evolve(SPEAKER, level=-2.0, volume=0.25)

@@ -6,12 +6,15 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
+from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media import near as near_module
 from utd_rx.media.far import FarEnd
 from utd_rx.media.near import Near, NearEnd, TakeBack, closed
 from utd_rx.media.near_room import NearRoom
@@ -36,6 +39,13 @@ class Shop:
 
     async def take(self) -> int:
         self.log.append("take")
+        return 7
+
+    async def take_late(self) -> int:
+        self.log.append("take")
+        while not self.open.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.open.wait()
         return 7
 
     async def give_back(self, number: int) -> None:
@@ -87,7 +97,9 @@ class Vanished:
 
 
 class NearShop(Near):
-    undo: ClassVar[Mapping[str, TakeBack]] = {"take": lambda args, result: ("give_back", (result,))}
+    undo: ClassVar[Mapping[str, TakeBack]] = dict.fromkeys(
+        ("take", "take_late"), lambda args, result: ("give_back", (result,))
+    )
 
 
 class Ends:
@@ -178,6 +190,65 @@ async def test_what_was_done_when_it_was_given_up_is_taken_back(ends: Ends) -> N
     await asyncio.wait({taking})
     assert taking.cancelled()
     assert there.log == ["take", "give back 7"]
+
+
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_what_is_known_late_is_taken_back_late(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, cancels: int
+) -> None:
+    monkeypatch.setattr(near_module, "SETTLE", 60.0 * (cancels - 1))
+    shop = ends.shop()
+    await shop.buy()
+    [there] = ends.far.ports
+    taking = asyncio.create_task(shop.take_late())
+    await settled(lambda: there.log)
+    for _ in range(cancels):
+        taking.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait({taking}, timeout=PATIENCE)
+    assert taking.cancelled()
+    there.open.set()
+    await settled(lambda: len(there.log) > 1)
+    assert there.log == ["take", "give back 7"]
+
+
+class Hall:
+    """A room whose first join takes long, cancelled or not."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.open = asyncio.Event()
+
+    async def connect(self) -> int:
+        self.log.append("connect")
+        while not self.open.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.open.wait()
+        return 1
+
+    async def disconnect(self) -> None:
+        self.log.append("disconnect")
+
+    async def read(self) -> tuple[str, ...]:
+        return tuple(self.log)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_join_that_is_known_late_is_left_unless_it_was_left_meanwhile(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    monkeypatch.setattr(near_module, "SETTLE", 0.0)
+    room: Any = ends.near.make(NearRoom, Hall, f"{__name__}:Hall")
+    joining = asyncio.create_task(room.connect())
+    await room.read()
+    joining.cancel()
+    await asyncio.wait({joining})
+    if leaves:
+        await room.disconnect()
+    [there] = ends.far.ports
+    there.open.set()
+    await turns()
+    assert list(await room.read()) == ["connect", "disconnect"]
 
 
 async def test_a_second_cancel_does_not_wait_for_who_is_silent() -> None:
@@ -306,7 +377,11 @@ async def test_methods_and_topics_are_served_once_each(ends: Ends) -> None:
             listen(lambda call: None)
         assert raised.value.reason is ConflictReason.ALREADY
         stop()
-        listen(lambda call: None)()
+        again = listen(lambda call: None)
+        stop()
+        with pytest.raises(UTDStreamException):
+            listen(lambda call: None)
+        again()
     with pytest.raises(UTDStreamException) as raised:
         room.serve("", lambda call: None)
     assert raised.value.code is UTDErrorCode.VALIDATION

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utd_rx.media import outbound as module
 from utd_rx.media.outbound import MANY, MAX_LINES, Outbound
-from utd_rx.media.thinning import MAX_DATA
-from utd_rx.media.wire import Beat, ChildLog, Delivery, Message, Result
+from utd_rx.media.thinning import MAX_DATA, thinned
+from utd_rx.media.wire import Beat, ChildLog, Delivery, ForgetSink, Message, Result
 from utd_rx.models import events as ev
 
 
@@ -106,6 +110,26 @@ def test_signs_of_life_and_the_log_do_not_pile_up_and_part_nothing() -> None:
     assert lines == [str(n) for n in range(MAX_LINES)]
     outbound.put(ChildLog("child", 30, "again"))
     assert taken(outbound) == [ChildLog("child", 30, "again")]
+
+
+def test_what_a_finalizer_puts_while_it_is_thinned_stays_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outbound, more = Outbound(many=8), [ForgetSink(n) for n in range(20)]
+    late = iter(more)
+
+    def thinned_meanwhile(items: Sequence[Any]) -> list[Any]:
+        for one in late:
+            outbound.put(one)
+        return thinned(items)
+
+    monkeypatch.setattr(module, "thinned", thinned_meanwhile)
+    for n in range(4):
+        outbound.put(told("ana", n))
+        outbound.put(Result(n, b""))
+    left = taken(outbound)
+    assert [m.number for m in left if isinstance(m, Result)] == [0, 1, 2, 3]
+    assert [m for m in left if isinstance(m, ForgetSink)] == more
 
 
 def test_what_has_descriptors_with_it_is_left_as_it_is() -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.media.pipe import Pipe
+from utd_rx.media.pipe import SCARCE, Pipe
 from utd_rx.media.wire import HEADER, Delivery, Message
 from utd_rx.testing.contracts import PATIENCE
 
@@ -155,6 +155,30 @@ async def test_descriptors_for_which_there_is_no_room_end_it_and_say_so(
     assert error is not None
     assert (error.code, "ulimit -n" in error.message) == (UTDErrorCode.NETWORK, True)
     assert far.came == []
+
+
+@pytest.mark.parametrize("said", sorted(SCARCE))
+async def test_what_is_scarce_for_a_moment_is_tried_again(
+    ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch, said: int
+) -> None:
+    near, far = ends
+    near.pipe.attach()
+    far.pipe.attach()
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: object) -> int:
+            patch.undo()
+            raise OSError(said, "too many")
+
+        patch.setattr(socket, "send_fds", refuse)
+        near.pipe.post(Delivery(1, ()), os.pipe())
+    near.pipe.post(Delivery(2, ()))
+    await far.until(2)
+    assert [message for message, _ in far.came] == [Delivery(1, ()), Delivery(2, ())]
+    [first, _] = far.came
+    for descriptor in first[1]:
+        assert not os.get_inheritable(descriptor)  # by no other program of the app's
+        os.close(descriptor)
 
 
 async def test_who_takes_may_close_it() -> None:

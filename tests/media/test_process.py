@@ -21,10 +21,10 @@ from tests.inside.programs import ROOT
 from tests.media.far_port import TOKEN, Talker
 from tests.media.restored import turns
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media import pipe
 from utd_rx.media import process as module
 from utd_rx.media.child import MAX_LINE, PACKAGE, stamp
 from utd_rx.media.near import Near
-from utd_rx.media.pipe import EXHAUSTED
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.succession import Succession
 from utd_rx.testing.clock import FakeClock
@@ -90,6 +90,17 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
     assert told == []
     for call in (there.pid(), talker(process).pid()):
         assert (await refusal(call)).message == failure.message
+
+
+async def test_who_cannot_read_the_app_says_so_as_it_ends(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    monkeypatch.setattr(pipe, "framed", lambda *_: b"\xff" * 8)
+    refused = await refusal(there.pid())
+    assert "exit status 1" in refused.message
+    assert "a message too long" in refused.message
 
 
 async def test_an_end_that_the_app_lets_nobody_know_is_said_to_be_unknown(
@@ -159,10 +170,9 @@ async def test_where_no_descriptor_is_left_for_what_it_hands_over_that_is_why_it
 ) -> None:
     there = talker(process)
     await there.pid()
-    cut_short: tuple[Any, ...] = (b"\0", [], socket.MSG_CTRUNC, None)
-    monkeypatch.setattr(socket, "recv_fds", lambda *_: cut_short)
+    monkeypatch.setattr(pipe, "_received", lambda end: (b"\0", [], False))
     refused = await refusal(there.pid())
-    assert (refused.code, EXHAUSTED in refused.message) == (UTDErrorCode.NETWORK, True)
+    assert (refused.code, pipe.EXHAUSTED in refused.message) == (UTDErrorCode.NETWORK, True)
 
 
 async def test_who_is_silent_is_killed_even_when_it_is_stopped(

@@ -33,9 +33,11 @@ from utd_rx.testing.contracts import Batches, refusal
 
 class Desk:
     """A port that outlives its processes, whose devices are of one clock; the next process lacks a
-    speaker by the name of `lacks`, `is_stillborn`, or is not to be had, for `refusal`."""
+    speaker by the name of `lacks`, opens none before its `gate` is, `is_stillborn`, or is not to be
+    had, for `refusal`."""
 
     lacks = ""
+    gate: asyncio.Event | None = None
     is_stillborn = False
     refusal: UTDStreamException | None = None
 
@@ -58,6 +60,14 @@ class Desk:
         self.audios.append(FakeAudio(self.clock))
         if self.lacks:
             self.audios[-1].unplug(self.lacks, AudioDirection.OUTPUT)
+        if (gate := self.gate) is not None:
+            opened = self.audios[-1].open
+
+            async def open_later(key: DeviceKey) -> None:
+                await gate.wait()
+                await opened(key)
+
+            self.audios[-1].open = open_later  # type: ignore[method-assign] # a fake
         return host.near(self.audios[-1])
 
     async def die(self) -> None:
@@ -110,6 +120,42 @@ async def test_what_is_heard_is_heard_on() -> None:
     assert abs(heard.samples).max() > 0
     stop()
     stop()
+
+
+async def test_what_begins_to_be_heard_while_it_opens_again_is_heard_once() -> None:
+    desk, key, frames = Desk(), DeviceKey("microphone"), Batches[AudioFrame]()
+    desk.port.add(key, MicrophoneSettings())
+    await desk.port.open(key)
+    desk.gate = asyncio.Event()
+    await desk.die()
+    stop = desk.port.hear(key, frames.take)
+    desk.gate.set()
+    await turns(20)
+    desk.audios[-1].say(np.full((480, 1), 9_000, np.int16))
+    desk.clock.advance(0.02)
+    await frames.until(lambda frame: True)
+    assert [abs(frame.samples).max() for frame in frames.told].count(9_000) == 1
+    stop()
+    before = len(frames.told)
+    desk.clock.advance(0.02)
+    await turns()
+    assert len(frames.told) == before
+
+
+async def test_who_begins_to_listen_while_it_opens_again_is_told_that_it_does_not() -> None:
+    desk, key, told = Desk(), DeviceKey("speaker"), Batches[DeviceState]()
+    desk.port.add(key, SpeakerSettings(device="second"))
+    await desk.port.open(key)
+    desk.lacks, desk.gate = "second", asyncio.Event()
+    await desk.die()
+    stop = desk.port.listen(key, told.take)
+    desk.gate.set()
+    await told.until(lambda state: state.failure is not None)
+    stop()
+    before = len(told.told)
+    desk.port.order(key, SetMuted(True))
+    await turns()
+    assert len(told.told) == before
 
 
 async def test_a_command_to_a_process_that_died_before_it_served_is_the_next_ones() -> None:

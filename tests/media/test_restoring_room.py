@@ -14,6 +14,7 @@ from utd_rx.audio.sources import ToneSource
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media.carrying_out import PUBLISH_WITHIN
 from utd_rx.media.restoring_room import SETTLE_WITHIN, RestoringRoom
+from utd_rx.media.thinning import MAX_DATA
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
@@ -234,6 +235,20 @@ async def test_methods_and_topics_are_served_on_and_numbers_of_before_mean_nothi
         await stage.now.methods.invoke("echo")
 
 
+async def test_a_stop_that_is_called_twice_ends_no_later_serving_of_the_same_function() -> None:
+    stage = await Restored().joined()
+    calls: list[MethodInvocation] = []
+    take = calls.append
+    stop = stage.room.serve("echo", take)
+    stop()
+    stage.room.serve("echo", take)
+    stop()
+    call = asyncio.create_task(stage.now.methods.invoke("echo"))
+    await turns(2)
+    await stage.room.answer(calls[0].number, "heard")
+    assert await call == "heard"
+
+
 async def test_what_was_said_of_oneself_is_said_again_as_the_server_has_it_since() -> None:
     stage = await Restored().joined()
     await stage.room.describe(SelfDescription(attributes={"mood": "good", "hat": "red"}))
@@ -354,6 +369,7 @@ async def test_what_is_under_way_fails_typed_and_what_comes_waits() -> None:
 async def test_a_join_under_way_fails_and_another_one_begins_in_the_next_process() -> None:
     stage = Restored()
     stage.succession.begin()
+    stage.hosts[-1].has_served = True
     stage.now.gate.clear()
     join = asyncio.create_task(stage.room.connect("wss://x", "t"))
     await turns()
@@ -362,6 +378,26 @@ async def test_a_join_under_way_fails_and_another_one_begins_in_the_next_process
     assert stage.told == []
     await stage.joined()
     assert len(stage.rooms) == 2
+
+
+async def test_a_join_of_a_process_that_died_before_it_served_is_the_next_ones() -> None:
+    stage = Restored()
+    stage.succession.begin()
+    stage.die()  # which nobody sees before the join
+    await stage.joined()
+    assert stage.now.is_connected
+    assert len(stage.hosts) == 2
+
+
+async def test_a_join_that_ends_two_processes_is_not_tried_in_a_third_one() -> None:
+    stage = Restored()
+    stage.closed = True
+    join = asyncio.create_task(stage.room.connect("wss://x", "t"))
+    for _ in range(2):
+        await turns()
+        stage.die()
+    assert (await refusal(join)).code is UTDErrorCode.NETWORK
+    assert len(stage.hosts) == 2
 
 
 async def test_a_grant_that_comes_a_moment_later_is_waited_for() -> None:
@@ -374,6 +410,29 @@ async def test_a_grant_that_comes_a_moment_later_is_waited_for() -> None:
     stage.now.grant(can_publish=True)
     await stage.until(lambda event: isinstance(event, ev.Reconnected))
     assert len(stage.now.tracks) == 1
+
+
+@pytest.mark.parametrize("when", ["while it is joined", "until it is whole"])
+async def test_a_storm_in_a_room_that_is_not_whole_is_bounded(when: str) -> None:
+    stage = await Restored().joined()
+    await stage.room.publish(ToneSource())
+    stage.permission = LISTENER
+    data = [ev.DataReceived(b"%05d" % n * 400, "ben") for n in range(6_000)]
+    if when == "while it is joined":
+        stage.early = tuple(data)
+    before = len(stage.told)
+    stage.die()
+    await turns(12)
+    if when == "until it is whole":
+        stage.now.emit(*data)
+        await turns()
+    stage.now.grant(can_publish=True)
+    await stage.until(lambda event: isinstance(event, ev.Reconnected))
+    told = stage.told[before:]
+    heard = [event for event in told if isinstance(event, ev.DataReceived)]
+    missed = sum(event.count for event in told if isinstance(event, ev.DataMissed))
+    assert sum(len(event.payload) for event in heard) <= 2 * MAX_DATA
+    assert heard == data[missed:]
 
 
 def test_a_grant_that_does_not_come_is_not_waited_for_long() -> None:

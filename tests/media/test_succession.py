@@ -10,9 +10,7 @@ import pytest
 from tests.media.hosts import FakeHost
 from tests.media.restored import Restored, turns
 from tests.media.test_house import Street, needs
-from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.media.afar import AfarAudio
 from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.succession import DEVICES_WITHIN
 from utd_rx.models import events as ev
@@ -199,16 +197,6 @@ async def test_a_house_is_held_while_a_later_process_cannot_be_started() -> None
     assert street.hosts[1].is_closed
 
 
-async def test_who_listens_to_a_speaker_while_there_is_no_process_is_told_so() -> None:
-    gone = UTDStreamException("killed", code=UTDErrorCode.NETWORK)
-    afar = AfarAudio(FakeAudio(FakeClock()))
-    speaker = Speaker(backend=afar)
-    afar.lost(gone)
-    with pytest.raises(UTDStreamException, match="no media process") as raised:
-        speaker.listen(lambda frame: None)
-    assert raised.value.code is UTDErrorCode.NETWORK
-
-
 async def test_a_house_whose_process_cannot_be_started_is_not_held() -> None:
     street = Street()
     street.errors = [FULL]
@@ -263,3 +251,26 @@ async def test_who_is_closed_while_it_waits_to_join_starts_no_process() -> None:
     clock.advance(1)
     assert (await refusal(joining)).reason is ConflictReason.CLOSED
     assert len(street.hosts) == 2
+
+
+@pytest.mark.parametrize("news", ["lost", "given_up"])
+async def test_an_heir_that_raises_keeps_neither_the_others_nor_the_successor_from_coming(
+    news: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await Desk().opened()
+
+    def raise_it(failure: UTDStreamException) -> None:
+        raise RuntimeError("an heir's own")
+
+    setattr(desk.audio, news, raise_it)  # which is told before the room
+    if news == "given_up":
+        desk.stage.errors = [FULL] * 3
+        desk.stage.die()
+        for _ in range(3):
+            await turns(20)
+            desk.stage.clock.advance(1)
+        await desk.stage.until(lambda event: isinstance(event, ev.Disconnected))
+    else:
+        desk.stage.die()
+        await desk.stage.again()
+    assert "an heir of a media process raised: RuntimeError" in caplog.text

@@ -167,6 +167,11 @@ def test_own_tracks_outlast_a_snapshot_which_says_nothing_of_them() -> None:
     assert thinned([ended, ended, ev.Reconnecting(), again]) == [ended, ev.Reconnecting(), again]
 
 
+def test_a_newer_token_outlasts_a_snapshot() -> None:
+    again = ev.Reconnected(ev.RoomSnapshot("room", LocalParticipant("me")))
+    assert thinned([ev.TokenRefreshed(), again]) == [ev.TokenRefreshed(), again]
+
+
 def test_of_data_the_newest_is_kept_and_what_went_is_counted() -> None:
     size = 60_000
     most = MAX_DATA // (size + len("ana") + PER_MESSAGE)

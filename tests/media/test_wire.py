@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pickle
 import socket
+from enum import IntEnum, StrEnum
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +18,13 @@ from utd_rx.media.wire import Ask, Beat, Delivery, Message, Unframer, framed
 from utd_rx.models.secrets import MAX_TEXT
 
 MESSAGES: list[Message] = [Beat(), Ask(1, 2, "connect", b"words"), Delivery(3, ("x" * 500,))]
+
+
+class Proud(Exception):
+    """Cannot be made again from what is pickled of it."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
 
 
 @given(st.lists(st.sampled_from(MESSAGES), max_size=8), st.integers(1, 700))
@@ -35,8 +45,9 @@ def test_messages_come_whole_however_the_bytes_are_cut(sent: list[Message], size
         wire.HEADER.pack(1, wire.MAX_DESCRIPTORS + 1),
         wire.HEADER.pack(5, 0) + b"hello",
         wire.HEADER.pack(0, 0),
+        framed(Proud("a", "b"), 1),  # type: ignore[arg-type]
     ],
-    ids=["too long", "too many descriptors", "no pickle", "empty"],
+    ids=["too long", "too many descriptors", "no pickle", "empty", "not made, with descriptors"],
 )
 def test_what_is_no_message_is_refused(stream: bytes) -> None:
     unframer = Unframer()
@@ -44,6 +55,13 @@ def test_what_is_no_message_is_refused(stream: bytes) -> None:
     with pytest.raises(UTDStreamException) as raised:
         unframer.next()
     assert raised.value.code is UTDErrorCode.MALFORMED_RESPONSE
+
+
+def test_a_message_that_cannot_be_made_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
+    unframer = Unframer()
+    unframer.feed(framed(Delivery(1, Proud("a", "b"))) + framed(Beat()))
+    assert (unframer.next(), unframer.next()) == ((Beat(), 0), None)
+    assert "cannot be made here" in caplog.text
 
 
 def test_what_is_alive_or_too_large_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +76,35 @@ def test_what_is_alive_or_too_large_is_refused_by_name(monkeypatch: pytest.Monke
     assert wire.pickled_value(bytes(300), "it")
 
 
-class Proud(Exception):
-    """Cannot be made again from what is pickled of it."""
+class Topic(StrEnum):
+    CHAT = "chat"
 
-    def __init__(self, one: str, two: str) -> None:
-        super().__init__(f"{one} {two}")
+    def __str__(self) -> str:
+        return "no topic"
+
+
+class Level(IntEnum):
+    LOUD = 3
+
+
+class Words(bytes):
+    pass
+
+
+class Seconds(float):
+    pass
+
+
+@pytest.mark.parametrize("value", [Topic.CHAT, Level.LOUD, Words(b"hm"), Seconds(1.5)])
+def test_a_text_or_number_of_an_apps_own_class_crosses_as_what_it_is_as_one(value: Any) -> None:
+    crossed = pickle.loads(wire.pickled_value({"it": value, value: ()}, "it"))
+    assert crossed == {"it": value, value: ()}
+    assert type(crossed["it"]).__module__ == "builtins"
+
+
+def test_one_of_the_packages_own_stays_of_it() -> None:
+    assert pickle.loads(wire.pickled_value(UTDErrorCode.BANNED, "it")) is UTDErrorCode.BANNED
+    assert type(pickle.loads(wire.pickled_value(np.float64(2.0), "it"))) is np.float64
 
 
 def test_an_error_crosses_as_itself_or_as_what_it_says() -> None:

@@ -6,9 +6,11 @@ is due, and a room's own participants are played without passing here (`RoomPort
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -25,9 +27,20 @@ from utd_rx.models.checks import number
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, check_gain
+from utd_rx.state.reports import running_loop
+
+logger: Final = logging.getLogger(__name__)
 
 MAX_MARGIN: Final = 0.25
 """Seconds; see `Speaker.voice`."""
+
+MAX_AHEAD: Final = 1800.0
+"""Seconds of a voice with a margin, there before they are due, that may be on their way: as many as
+wait of an agent's."""
+
+MAX_LATE: Final = 60.0
+"""Seconds of any other. What is late is of no use, and dropped over there; but how much has come
+there is not heard while the app's loop stands still."""
 
 
 class AfarVoice:
@@ -36,13 +49,18 @@ class AfarVoice:
     What it says of itself is as old as the last word from there, 10 ms and the way.
     """
 
-    def __init__(self, make: Callable[[float], Any], gain: float) -> None:
+    def __init__(self, make: Callable[[float], Any], gain: float, most: float = MAX_AHEAD) -> None:
         self._make = make
+        self._most = most
         self._gain = check_gain(gain)
         self._lock = threading.Lock()
         self._told = VoiceProgress()
         self._fed = 0.0
         self._flushes = 0
+        self._flushed = 0.0  # seconds on their way that were fed before the last flush
+        self.dropped = 0
+        """Samples that came faster than the process took them."""
+        self._is_flooded = False
         self._before = 0.0  # seconds that went into the mixes of processes that are gone
         self._far: Any = None
         self._stop: Callable[[], None] = lambda: None
@@ -78,13 +96,21 @@ class AfarVoice:
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on any thread; returns at once and never raises."""
         with self._lock:
-            if self._far is not None and not self.is_closed:
+            if self._far is None or self.is_closed:
+                return
+            was_flooded, self._is_flooded = self._is_flooded, self._on_its_way() >= self._most
+            if not self._is_flooded:
                 self._fed += frame.duration
                 self._far.feed(frame.samples, frame.sample_rate, frame.at)
+                return
+            self.dropped += len(frame.samples)
+        if not was_flooded:
+            logger.warning("%g s of a voice are on their way: what comes is dropped", self._most)
 
     def flush(self) -> None:
         """Drop what waits, with a fade; what comes later is played."""
         with self._lock:
+            self._flushed = self._on_its_way()
             self._fed = 0.0
             self._flushes += 1
             if self._far is not None:
@@ -112,9 +138,46 @@ class AfarVoice:
             self._told = VoiceProgress()
             self._fed, self._flushes = 0.0, 0
 
+    def _on_its_way(self) -> float:
+        """Return the seconds that the process has not said it has."""
+        has_flushed = self._told.flushes == self._flushes
+        return self._fed - self._told.fed if has_flushed else self._fed + self._flushed
+
     def _progressed(self, told: VoiceProgress) -> None:
         with self._lock:
             self._told = told
+
+
+class AfarTap:
+    """What a speaker in the media process plays, given to `sink` here."""
+
+    def __init__(self, make: Callable[[], Any], sink: FrameSink) -> None:
+        self._make = make
+        self._sink = sink
+        self._stop: Callable[[], None] = lambda: None
+        self.is_closed = False
+
+    def attach(self) -> None:
+        """Listen in the process that there is now."""
+        self.lost()
+        # Without a loop here they come as messages, on the loop that reads those.
+        take = self._give if running_loop() is None else FrameReader(self._give)
+        self._stop = self._make().hear(take)
+
+    def lost(self) -> None:
+        """The process is gone."""
+        stop, self._stop = self._stop, lambda: None
+        stop()
+
+    def close(self) -> None:
+        """Listen no more. Idempotent."""
+        self.is_closed = True
+        self.lost()
+
+    def _give(self, frames: tuple[AudioFrame, ...]) -> None:
+        for frame in frames:
+            if not self.is_closed:
+                self._sink(frame)
 
 
 class AfarSpeaker:
@@ -137,7 +200,7 @@ class AfarSpeaker:
         self._shown = 0.0
         self._told = SpeakerPosition()
         self._unfollow: Callable[[], None] = lambda: None
-        self.voices: tuple[AfarVoice, ...] = ()
+        self._kept: tuple[AfarVoice | AfarTap, ...] = ()
         living.enter(key, self)
 
     @property
@@ -153,8 +216,8 @@ class AfarSpeaker:
         self.lost()
         if self._abilities.has_frames:
             self._unfollow = self._make(HostedTap, self._key).follow(self._followed)
-        for voice in self._going_on():
-            voice.attach()
+        for one in self._going_on():
+            one.attach()
 
     def lost(self) -> None:
         """The process is gone."""
@@ -163,8 +226,8 @@ class AfarSpeaker:
         # Neither back behind what was shown, nor on by what was expected and perhaps not played.
         self._before = max(self._before + self._told.position, self._shown)
         self._told = SpeakerPosition()
-        for voice in self._going_on():
-            voice.lost()
+        for one in self._going_on():
+            one.lost()
 
     def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
         """Return a new place in its mix; see `Speaker.voice`."""
@@ -173,38 +236,30 @@ class AfarSpeaker:
             number(margin, f"a margin is from 0 to {MAX_MARGIN:g} s", 0.0, MAX_MARGIN)
 
         def make(gain: float) -> Any:
-            of = (self._key, name, gain, margin)
-            return self._host().port(
-                Near, HostedVoice, f"{HostedVoice.__module__}:HostedVoice", *of
-            )
+            return self._make(HostedVoice, self._key, name, gain, margin)
 
-        has_process = self._host() is not None
-        voice = AfarVoice(make, gain)
-        self.voices = (*self._going_on(), voice)
-        if has_process:
-            voice.attach()
+        voice = AfarVoice(make, gain, MAX_LATE if margin is None else MAX_AHEAD)
+        self._keep(voice)
         return voice
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
-        """Give what it plays to `sink` on this loop, in the process that there is now; call the
-        result to stop. `NETWORK` where there is none, as between two."""
+        """Give what it plays to `sink`, in this process and those that follow; call the result to
+        stop. On this loop; where none runs here, on that of the house."""
         self._need_frames("frames")
+        tap = AfarTap(lambda: self._make(HostedTap, self._key), sink)
+        self._keep(tap)
+        return tap.close
 
-        def give(frames: tuple[AudioFrame, ...]) -> None:
-            for frame in frames:
-                sink(frame)
+    def _keep(self, one: AfarVoice | AfarTap) -> None:
+        """Let it be in the process that there is now, and in those that follow."""
+        has_process = self._host() is not None
+        self._kept = (*self._going_on(), one)
+        if has_process:
+            with suppress(UTDStreamException):  # it has died just now: in the next one
+                one.attach()
 
-        reader = FrameReader(give)
-        end = self._make(HostedTap, self._key).hear(reader)
-
-        def stop() -> None:
-            reader.stop()
-            end()
-
-        return stop
-
-    def _going_on(self) -> tuple[AfarVoice, ...]:
-        return tuple(voice for voice in self.voices if not voice.is_closed)
+    def _going_on(self) -> tuple[AfarVoice | AfarTap, ...]:
+        return tuple(one for one in self._kept if not one.is_closed)
 
     def _followed(self, told: SpeakerPosition) -> None:
         self._told = told

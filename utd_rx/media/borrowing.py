@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.frames import FrameReader
 from utd_rx.media.pictures import PictureReader
 from utd_rx.media.pipe import Handler, Pipe
@@ -151,6 +151,11 @@ class BorrowedStream:
             case LentShut() if not self._shut.done():
                 self.reader.stop()
                 self._shut.set_result(None)
+                over = UTDStreamException("the input was cancelled", code=UTDErrorCode.UNKNOWN)
+                if not self.opened.done():
+                    self.opened.set_exception(over)
+                if not self._ended.done():
+                    self._ended.set_result(over)
 
     def _hand_on(self, frames: tuple[AudioFrame, ...]) -> None:
         for frame in frames:

@@ -142,6 +142,8 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
         async with asyncio.timeout(LEAVING):
             rooms = [port.aclose() for port in far.ports if hasattr(type(port), "aclose")]
             await asyncio.gather(*rooms, return_exceptions=True)
+    for error in nonsense:
+        raise error
     if is_told:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDStreamException
@@ -126,6 +126,12 @@ class House:
         if self._holds == 0:
             await self.succession.rest()
 
+    def end(self) -> None:
+        """End the process, as the loop is closed: on a thread, as that takes a moment."""
+        if (host := self.succession.abandon()) is not None:
+            name = "utd_rx: end a media process"
+            threading.Thread(target=asyncio.run, args=(host.aclose(),), name=name).start()
+
 
 class Hold:
     """That somebody holds a house."""
@@ -142,7 +148,7 @@ class Hold:
             await asyncio.shield(ending)
 
 
-_houses: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, House]] = WeakKeyDictionary()
+_houses: Final[dict[asyncio.AbstractEventLoop, House]] = {}
 _unbound: Final[list[House]] = []
 """That of a client which was made before there was a loop: the first loop's that asks for one."""
 
@@ -152,7 +158,8 @@ forked.then(_unbound.clear)
 
 
 def house() -> House:
-    """Return the house of this loop; without one that of the first loop that will ask."""
+    """Return the house of this loop; without one that of the first loop that will ask. What loops
+    that are closed have left is ended."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -160,6 +167,9 @@ def house() -> House:
             _unbound.append(House())
         return _unbound[0]
     if loop not in _houses:
+        for closed in [other for other in tuple(_houses) if other.is_closed()]:
+            if (left := _houses.pop(closed, None)) is not None:  # by no other thread meanwhile
+                left.end()
         _houses[loop] = _unbound.pop() if _unbound else House()
     return _houses[loop]
 

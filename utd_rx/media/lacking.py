@@ -132,7 +132,9 @@ def done(wished: Wished, step: Step, result: Any = None) -> Wished:
             # The wish goes on, in the room as it is now.
             return evolve(wished, is_there=True, roster=roster_rules.from_snapshot(result))
         case SubscribeAgain(track_sid=sid):
-            word = evolve(wished.subscribed[sid], there=True)
+            if (word := wished.subscribed.get(sid)) is None:  # the track is gone
+                return wished
+            word = evolve(word, there=True)
             return evolve(wished, subscribed=wished.subscribed.set(sid, word))
         case PublishAgain(own=own):
             now = wished.tracks.get(own.track.sid)

@@ -13,13 +13,17 @@ import itertools
 import logging
 import os
 import pickle
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
-from utd_rx.errors import foreign_failure
+from attrs import fields
+
+from utd_rx.errors import UTDStreamException, foreign_failure
+from utd_rx.media.borrowing import SHUTTING
 from utd_rx.media.frames import FrameWriter
 from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
@@ -35,6 +39,7 @@ from utd_rx.media.wire import (
     ReturnLent,
     RingMade,
     ShutLent,
+    is_known,
 )
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.devices import DeviceKey
@@ -46,10 +51,6 @@ logger: Final = logging.getLogger(__name__)
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a source that is sent with its sound in it: three minutes at 48 kHz."""
 
-_KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}
-"""Modules that are the same in the child. Others may be what the app was started with, and would
-run a second time there."""
-
 
 class _Travelling(pickle.Pickler):
     """Refuses what would not be there, in the child, what it is here."""
@@ -57,7 +58,7 @@ class _Travelling(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, type | FunctionType | BuiltinFunctionType):
             module = value.__module__ or ""
-            if module.partition(".")[0] not in _KNOWN or module.startswith("utd_rx.testing"):
+            if not is_known(module) or module.startswith("utd_rx.testing"):
                 raise pickle.PicklingError(f"{module} may not be there")
         is_alive = isinstance(value, DeviceKey) and living.is_here(value)
         if is_alive or isinstance(value, Iterator):  # of which another one would go on by itself
@@ -112,13 +113,16 @@ class Lending:
         declared = getattr(source, "format", None)
         number = next(self._numbers)
         self._sources[number] = source
-        return Lent(number, declared if isinstance(declared, AudioFormat | VideoFormat) else None)
+        for kind in (AudioFormat, VideoFormat):
+            if isinstance(declared, kind):  # or of a class of somebody's
+                return Lent(number, kind(*(getattr(declared, one.name) for one in fields(kind))))
+        return Lent(number, None)
 
     def close(self) -> None:
         """Close what is open: the media process is gone."""
         self._sources.clear()
         for opening in tuple(self._openings.values()):
-            opening.task.get_loop().call_soon_threadsafe(opening.task.cancel)
+            opening.shut()
 
     @property
     def unread(self) -> int:
@@ -131,7 +135,7 @@ class Lending:
 
     def _shut(self, opening: int) -> None:
         if (made := self._openings.get(opening)) is not None:
-            made.task.cancel()
+            made.shut()
 
     def _over(self, opening: int, task: asyncio.Task[None]) -> None:
         self._unread += self._openings.pop(opening).unread
@@ -166,8 +170,15 @@ class _Opening:
         """Slots of sound; of pictures the newest is all that is wanted."""
         return self._writer.lost if isinstance(self._writer, FrameWriter) else 0
 
+    def shut(self) -> None:
+        """Begin to close it, on any thread."""
+        _closing[self.task] = self._source
+        self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+
     async def _run(self) -> None:
         """Open it, say so, say when it ends, and close it when this is cancelled."""
+        if closing := _being_closed(self._source):
+            await asyncio.wait(closing, timeout=SHUTTING)
         try:
             stream = await self._source.open(self._put)
         except Exception as error:  # noqa: BLE001 - it crosses
@@ -177,7 +188,7 @@ class _Opening:
             is_losable = isinstance(stream, Losable)
             self._pipe.post(LentOpened(self._number, is_losable=is_losable))
             if isinstance(stream, Losable):
-                stream.watch(lambda failure: self._pipe.post(LentLost(self._number, failure)))
+                stream.watch(self._lost)
             self._pipe.post(LentEnded(self._number, await _end_of(stream)))
             await asyncio.get_running_loop().create_future()
         finally:
@@ -186,11 +197,29 @@ class _Opening:
             finally:
                 self._writer.close()
 
+    def _lost(self, failure: UTDStreamException | None) -> None:
+        told = None if failure is None else _crossing(failure)
+        self._pipe.post(LentLost(self._number, cast("UTDStreamException | None", told)))
+
     def _put(self, frame: object) -> None:
         if isinstance(frame, self._kind):
             self._write(frame)
         else:
             self._pipe.post(LentStray(self._number, type(frame).__name__))
+
+
+_closing: Final[WeakKeyDictionary[asyncio.Task[None], Any]] = WeakKeyDictionary()
+"""Openings that are being closed, and of what: also for a process that is gone."""
+
+
+def _being_closed(source: Any) -> set[asyncio.Task[None]]:
+    """Return the openings of a source that are being closed on this loop."""
+    loop = asyncio.get_running_loop()
+    return {
+        task
+        for task, closed in list(_closing.items())
+        if closed is source and task.get_loop() is loop and not task.done()
+    }
 
 
 async def _end_of(stream: Any) -> Exception | None:
@@ -203,6 +232,12 @@ async def _end_of(stream: Any) -> Exception | None:
 
 def _crossing(error: Exception) -> Exception:
     """Return an error as it can be made on the other side."""
-    if travels(error):
-        return error
+    with suppress(Exception):  # some can be pickled, and not be made again
+        if travels(error) and pickle.loads(pickle.dumps(error)):  # noqa: S301 - our own
+            return error
+    with suppress(Exception):  # whatever somebody's own class lacks or holds
+        assert isinstance(error, UTDStreamException)
+        plain = UTDStreamException(error.message, code=error.code, reason=error.reason)
+        if travels(plain):
+            return plain
     return foreign_failure("the input failed", error)

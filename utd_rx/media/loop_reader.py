@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from utd_rx.media.ring import RingReader, RingShape
 from utd_rx.models.faults import Faults
-from utd_rx.state.reports import running_loop
+from utd_rx.state.reports import INTERRUPTS, running_loop
 
 T = TypeVar("T")
 
@@ -67,8 +67,11 @@ class LoopReader(ABC, Generic[T]):
                 return
             try:
                 self.deliver(ring)
-            except Exception:  # noqa: BLE001 - logged by `note`
+            except BaseException as error:  # logged by `note`
                 self._faults.note()
+                if isinstance(error, INTERRUPTS):
+                    self._loop.call_soon(self.drain)
+                    raise
             if ring is self._ring and not ring.wait():
                 return
         self._loop.call_soon(self.drain)

@@ -44,13 +44,15 @@ from utd_rx.media.wire import (
 from utd_rx.state.reports import report, running_loop
 
 SETTLE: Final = 1.0
-"""Seconds a cancelled call waits for what became of it on the other side."""
+"""Seconds a cancelled call waits for what became of it on the other side; what it did is taken back
+also later."""
 
 N = TypeVar("N", bound="Near")
 
 
-TakeBack: TypeAlias = Callable[[tuple[Any, ...], Any], tuple[str, tuple[Any, ...]]]
-"""Tells of a call's arguments and result which other call takes it back."""
+TakeBack: TypeAlias = Callable[[Any, Any], tuple[str, tuple[Any, ...]] | None]
+"""Tells of a call's arguments and result which other call takes it back; None: nothing is left of
+it."""
 
 
 @define
@@ -92,7 +94,8 @@ class NearEnd:
         self._attached = attached
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
-        self._held: dict[int, HeldBack[tuple[int, _Sink, Any]]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
+        self._held: dict[int, HeldBack] = {}
         self._failure: Callable[[], UTDStreamException] | None = None
         forked.mind(self)
 
@@ -139,10 +142,9 @@ class NearEnd:
             return await asyncio.shield(pending)
         except asyncio.CancelledError:
             if self._failure is None:
-                await self._settle(number, port, args, pending, undo)
+                self.pipe.post(CancelAsk(number))
+                await self._settle(port, args, pending, undo)
             raise
-        finally:
-            self._pending.pop(number, None)
 
     async def call_afresh(
         self, port: int, method: str, args: Any, kwargs: Any, undo: TakeBack | None = None
@@ -151,7 +153,7 @@ class NearEnd:
         from now on, as it is on its way."""
         if port in self._held:
             return await self.call(port, method, args, kwargs, undo)
-        held = self._held[port] = HeldBack[tuple[int, _Sink, Any]]()
+        held = self._held[port] = HeldBack()
         is_afresh = False
         try:
             result = await self.call(port, method, args, kwargs, undo, says_begun=True)
@@ -159,26 +161,27 @@ class NearEnd:
             return result
         finally:
             del self._held[port]
-            for told in held.since if is_afresh else held.before + held.since:
-                self._deliver(*told)
+            for told in held.taken(is_afresh=is_afresh):
+                self._deliver(told)
 
     async def _settle(
-        self,
-        number: int,
-        port: int,
-        args: Any,
-        pending: asyncio.Future[Any],
-        undo: TakeBack | None,
+        self, port: int, args: Any, pending: asyncio.Future[Any], undo: TakeBack | None
     ) -> None:
-        """Cancel a call on the other side, and take back what it did before it heard of that."""
-        self.pipe.post(CancelAsk(number))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE):
-                await asyncio.wait({pending})
-                if undo is not None and pending.exception() is None:
-                    method, back = undo(args, pending.result())
-                    with suppress(UTDStreamException):
-                        await self.call(port, method, back, {})
+        """Take back what a cancelled call did before the other side heard of that, whenever that is
+        known; wait for it, but not for long."""
+
+        async def settle() -> None:
+            await asyncio.wait({pending})
+            if undo is None or pending.exception() is not None:
+                return
+            if (back := undo(args, pending.result())) is not None:
+                with suppress(UTDStreamException):
+                    await self.call(port, *back, {})
+
+        task = asyncio.create_task(settle(), name="utd_rx near: a call that was cancelled")
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        await asyncio.wait({task}, timeout=SETTLE)
 
     def tell(
         self, port: int, method: str, args: Any, kwargs: Any, *, is_heard_out: bool = False
@@ -262,12 +265,11 @@ class NearEnd:
     def _arrived(self, message: Message, descriptors: tuple[int, ...]) -> None:
         self.messages += 1
         match message:
-            case Delivery(number, batch):
-                if (sink := self.sinks.get(number)) is not None:
-                    self._deliver(number, sink, batch)
+            case Delivery():
+                self._deliver(message)
             case Result(number, words, is_error):
                 self.has_answered = True
-                if (pending := self._pending.get(number)) is not None:
+                if (pending := self._pending.pop(number, None)) is not None:
                     self._settle_on_its_loop(pending, *unpickled(words, is_error=is_error))
             case AskBegun(port):
                 if (held := self._held.get(port)) is not None:
@@ -279,9 +281,12 @@ class NearEnd:
             case _:
                 self.handlers[type(message)](message, descriptors)
 
-    def _deliver(self, number: int, sink: _Sink, batch: Any) -> None:
+    def _deliver(self, told: Delivery) -> None:
+        number, batch = told.sink, told.batch
+        if (sink := self.sinks.get(number)) is None:
+            return
         if (held := self._held.get(sink.port)) is not None:
-            held.append((number, sink, batch))
+            held.append(told)
             return
 
         def take() -> None:

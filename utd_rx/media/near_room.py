@@ -27,8 +27,6 @@ class NearRoom(Near):
     """What of it is known here: which methods are served, and which topics received."""
 
     undo: ClassVar[Mapping[str, TakeBack]] = {
-        "connect": lambda args, snapshot: ("disconnect", ()),
-        "reconnect": lambda args, snapshot: ("disconnect", ()),
         "publish": lambda args, track: ("unpublish", (track.sid,)),
         "hear": lambda args, reception: ("unhear", (reception,)),
         "look": lambda args, view: ("unlook", (view,)),
@@ -43,6 +41,7 @@ class NearRoom(Near):
     def __init__(self, end: NearEnd, number: int, shape: type) -> None:
         super().__init__(end, number, shape)
         self._held: Final[set[object]] = set()
+        self._leaves = 0
         # Of those that go on; the end keeps them.
         self._readers: Final = WeakValueDictionary[int, LoopReader[Any]]()
 
@@ -55,10 +54,20 @@ class NearRoom(Near):
         return await self._join("reconnect", args, kwargs)
 
     async def _join(self, method: str, args: Any, kwargs: Any) -> RoomSnapshot:
-        undo = self.undo[method]
+        leaves = self._leaves
+
+        def undo(args: Any, snapshot: Any) -> tuple[str, tuple[()]] | None:
+            # Once it was left, whatever is joined is another call's.
+            return ("disconnect", ()) if leaves == self._leaves else None
+
         joined = await self._end.call_afresh(self._number, method, args, kwargs, undo)
         snapshot: RoomSnapshot = joined
         return snapshot
+
+    async def disconnect(self) -> None:
+        """See `RoomPort.disconnect`."""
+        self._leaves += 1
+        await self._call("disconnect")
 
     def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
         """See `RoomPort.serve`; raises as `UTDRoom` does."""
@@ -138,8 +147,11 @@ class NearRoom(Near):
         end = self._tell(method, name, *args)
         self._held.add(key)
 
+        stopping = iter([key])
+
         def stop() -> None:
-            self._held.discard(key)
-            end()
+            for key in stopping:  # once: it may be held by a later one
+                self._held.discard(key)
+                end()
 
         return stop

@@ -7,7 +7,7 @@ things what is told to one sink is thinned, in time that does not depend on how 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from utd_rx.media.thinning import size_of, thinned
@@ -49,8 +49,11 @@ class Outbound:
         self._waiting.append((message, descriptors))
         self._weight += _weight(message)
         if self._weight > self._many:
-            self._waiting = deque(self._thinned())
-            self._weight = sum(_weight(message) for message, _ in self._waiting)
+            # A finalizer may put more while it is thinned: that stays behind it.
+            waiting, self._waiting, self._weight = self._waiting, deque(), 0
+            left = self._thinned(waiting)
+            self._waiting.extendleft(reversed(left))
+            self._weight += sum(_weight(message) for message, _ in left)
             self._many = max(self._least, 2 * self._weight)
 
     def take(self) -> Waiting | None:
@@ -62,10 +65,10 @@ class Outbound:
         self._weight -= _weight(oldest[0])
         return oldest
 
-    def _thinned(self) -> list[Waiting]:
+    def _thinned(self, waiting: Iterable[Waiting]) -> list[Waiting]:
         left: list[Waiting] = []
         told: list[Delivery] = []
-        for message, descriptors in self._waiting:
+        for message, descriptors in waiting:
             if isinstance(message, Delivery) and not descriptors:
                 told.append(message)
             elif isinstance(message, ChildLog):  # it belongs to nothing

@@ -8,9 +8,11 @@ it may be dropped (`outbound`).
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +28,12 @@ READ: Final = 64 * 1024
 
 READS: Final = 4
 """Times in one turn of the loop, so that a storm does not hold up everything else."""
+
+SCARCE: Final = frozenset([errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM])
+"""What is said where too many descriptors are under way, or too little memory is left, just now."""
+
+AGAIN: Final = 0.05
+"""Seconds after which that is tried again."""
 
 EXHAUSTED: Final = (
     "too many files are open for what a media process hands over: close some, or raise the limit "
@@ -145,7 +153,12 @@ class Pipe:
         except BlockingIOError:
             self._rest = rest
             self._await_room()
-        except OSError:  # the other end is gone, which whoever reads is told
+        except OSError as error:
+            if error.errno in SCARCE:
+                self._rest = rest
+                self._await_room(AGAIN)
+                return
+            # The other end is gone, which whoever reads is told.
             self._is_deaf, self._rest = True, None
             _close_all(self._rest_descriptors)
             self._drop_waiting()
@@ -156,20 +169,24 @@ class Pipe:
         while (waiting := self._outbound.take()) is not None:
             _close_all(waiting[1])
 
-    def _await_room(self) -> None:
-        """Go on when the socket takes more."""
+    def _await_room(self, later: float = 0.0) -> None:
+        """Go on when the socket takes more, or so many seconds later."""
         loop = self._loop
         if loop is None or loop.is_closed():
             return
         with suppress(RuntimeError):  # closed meanwhile
             if running_loop() is loop:
-                loop.add_writer(self._end, self._write)
+                self._arm(later)
             else:
-                loop.call_soon_threadsafe(self._arm)
+                loop.call_soon_threadsafe(self._arm, later)
 
-    def _arm(self) -> None:
+    def _arm(self, later: float) -> None:
         with self._lock:
-            if self._loop is not None and not self._is_closed and self._rest is not None:
+            if self._loop is None or self._is_closed or self._rest is None:
+                return
+            if later:
+                self._loop.call_later(later, self._write)
+            else:
                 self._loop.add_writer(self._end, self._write)
 
     def _write(self) -> None:
@@ -188,11 +205,11 @@ class Pipe:
         try:
             for _ in range(READS):
                 try:
-                    data, came, flags, _ = socket.recv_fds(self._end, READ, MAX_DESCRIPTORS)
+                    data, came, is_whole = _received(self._end)
                 except BlockingIOError:
                     return
                 self._descriptors.extend(came)
-                if flags & socket.MSG_CTRUNC:  # those that follow would be taken for them
+                if not is_whole:  # those that follow would be taken for them
                     self._end_reading(UTDStreamException(EXHAUSTED, code=UTDErrorCode.NETWORK))
                     return
                 if not data:
@@ -218,6 +235,18 @@ class Pipe:
     def _end_reading(self, error: UTDStreamException | None) -> None:
         self.close()
         self._broken(error)
+
+
+def _received(end: socket.socket) -> tuple[bytes, Sequence[int], bool]:
+    """Return octets, the descriptors that came along, which no other program of the app's inherits,
+    and whether there was room for all of them; `socket.recv_fds` passes no flags on."""
+    came = array("i")
+    room = socket.CMSG_SPACE(MAX_DESCRIPTORS * came.itemsize)
+    data, ancillary, flags, _ = end.recvmsg(READ, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, octets in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            came.frombytes(octets[: len(octets) - len(octets) % came.itemsize])
+    return data, came, not flags & socket.MSG_CTRUNC
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ from utd_rx.audio.microphone import MicrophoneInput
 from utd_rx.media import devices
 from utd_rx.media.choice import Media, chosen
 from utd_rx.media.house import Hold, House, place
+from utd_rx.ports.one_loop import this_loop
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
@@ -54,7 +55,12 @@ class PlacedRooms:
             self._hold = there.hold()
 
     def make(self, *sources: object) -> RoomPort:
-        """Return a room that is to publish these; None for one it has not."""
+        """Return a room that is to publish these; None for one it has not.
+
+        Raises:
+            UTDStreamException: `CONFLICT`: no loop runs here, so that no session could have it.
+        """
+        this_loop("session")
         if (there := self._place(sources)) is None:
             return UTDRoom(**self._options)
         return there.room(devices.bring, **self._options)

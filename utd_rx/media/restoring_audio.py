@@ -65,11 +65,27 @@ class _Listener:
 
     def __init__(self, method: str, key: DeviceKey, sink: Callable[[Any], None]) -> None:
         self.method, self.key, self.sink = method, key, sink
-        self.stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], None] | None = None
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it listens in this process."""
+        return self._stop is not None
 
     def attach(self, far: AudioPort, take: Callable[[Any], None]) -> None:
-        """Listen to the device of this process."""
-        self.stop = getattr(far, self.method)(self.key, take)
+        """Listen to the device of this process, anew where it does already."""
+        self.stop()
+        self._stop = getattr(far, self.method)(self.key, take)
+
+    def stop(self) -> None:
+        """Listen no more. Idempotent."""
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
+
+    def lost(self) -> None:
+        """The process is gone, and its device."""
+        self._stop = None
 
 
 class RestoringAudio:
@@ -181,7 +197,7 @@ class RestoringAudio:
         with self._lock:
             self._far = None
         for listener in tuple(self._listeners):
-            listener.stop = lambda: None
+            listener.lost()
             state = self._states.get(listener.key)
             if listener.method == "listen" and state is not None and state.device is not None:
                 level = None if state.level is None else FLOOR_DBFS
@@ -213,7 +229,8 @@ class RestoringAudio:
         elif not self._is_open(key):  # closed meanwhile
             await far.close(key)
         for listener in tuple(self._listeners):
-            if listener.key == key:
+            # One that has begun meanwhile hears it already, but not of a failure.
+            if listener.key == key and (failure is not None or not listener.is_attached):
                 listener.attach(far, self._take(listener, failure))
 
     # --- inside ---------------------------------------------------------------------------------

@@ -130,15 +130,16 @@ class RestoringData:
             await asyncio.sleep(0)  # heirs are told of a death behind the calls it has ended
 
     async def _once(self, command: Callable[[RoomPort], Coroutine[Any, Any, T]]) -> T:
-        """Tell the room of this life what is not told twice; again only where that never came up,
-        and rooms live in the app instead."""
+        """Tell the room of this life what is not told twice; again, once, only where its process
+        had died before it did anything for anybody, which nobody saw until now."""
         far = await self._there()
+        host = self._host
         try:
             return await command(far)
         except UTDStreamException:
-            await asyncio.sleep(0)  # as in `_outlive`
-            if self._far is far or not self._succession.is_over:
+            if host.failure is None or host.has_served:
                 raise
+        await asyncio.sleep(0)  # as in `_outlive`
         return await command(await self._there())
 
     async def _state(self, command: Callable[[RoomPort], Coroutine[Any, Any, None]]) -> None:
@@ -165,8 +166,10 @@ class RestoringData:
         self._wished = wishes.stands(self._wished, key, sink)
         self._begin_standing(key, sink)
 
+        stopping = iter([key])
+
         def stop() -> None:
-            if self._wished.standing.get(key) is sink:
+            for key in stopping:  # once: a later one of the same function is not its own
                 self._wished = wishes.stands(self._wished, key, None)
                 self._stops.pop(key, lambda: None)()
 

@@ -8,6 +8,7 @@ What becomes of a command that is under way when the process dies:
 | `set_subscribed`, `set_gain`, `set_muted`, `describe`, `encrypt` | so as well | it is a state |
 | `unpublish`, `unhear` and the like | it is done | what was to end has ended |
 | `publish`, `publish_data_track`, `replace`, `connect` | `NETWORK` | its answer is of that life |
+| `connect` in a process that has served nobody yet | the successor does it, once | it was dead |
 | `send_data`, `call`, streams, `statistics` | `NETWORK` | twice is not once |
 """
 

@@ -24,6 +24,7 @@ from utd_rx.errors import (
 from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
 from utd_rx.media.carrying_out import carry_out
+from utd_rx.media.held_back import HeldEvents
 from utd_rx.media.lacking import JoinAgain, PublishAgain, Step
 from utd_rx.media.restoring_media import RestoringMedia
 from utd_rx.media.succession import Succession
@@ -73,9 +74,9 @@ class RestoringRoom(RestoringMedia):
         self._sinks: dict[object, EventSink] = {}
         self._is_joining = False
         self._leaves = 0
-        self._early: list[ev.RoomEvent] = []  # of the connection that is being made
+        self._early = HeldEvents()  # of the connection that is being made
         self._is_told_joined = False
-        self._behind: list[ev.RoomEvent] | None = None  # what Reconnected comes before
+        self._behind: HeldEvents | None = None  # what Reconnected comes before
         self._news = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -103,7 +104,7 @@ class RestoringRoom(RestoringMedia):
         if self._is_joining or self._wished.is_joined:
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
         self._is_joining = True
-        self._early = []
+        self._early = HeldEvents()
         leaves = self._leaves
         address = JoinedAt(url, token, auto_subscribe, encryption)
 
@@ -118,10 +119,11 @@ class RestoringRoom(RestoringMedia):
         try:
             far, snapshot = await self._once(join)
             self._wished = wishes.joined(self._wished, address, snapshot)
-            for event in self._early:
+            early = self._early.taken()
+            for event in early:
                 self._wished = wishes.told(self._wished, event)
             self._is_told_joined = self._wished.is_joined
-            if ev.TokenRefreshed() in self._early:
+            if ev.TokenRefreshed() in early:
                 self._renew(far)
         finally:
             self._is_joining = False
@@ -199,7 +201,7 @@ class RestoringRoom(RestoringMedia):
 
     def lost(self, failure: UTDStreamException) -> None:
         self._far = None
-        self._early = []
+        self._early = HeldEvents()
         if self._renewing is not None:
             self._renewing.cancel()
         was_reconnecting = self._wished.is_reconnecting
@@ -208,7 +210,7 @@ class RestoringRoom(RestoringMedia):
         if self._wished.is_joined:
             self._settled.clear()
             if self._behind is None:
-                self._behind = []
+                self._behind = HeldEvents()
                 if not was_reconnecting:
                     self._tell((ev.Reconnecting(),))
 
@@ -282,13 +284,14 @@ class RestoringRoom(RestoringMedia):
 
     def _catch_up(self, far: RoomPort) -> None:
         """Take in what was told before whoever joined has woken up."""
-        early, self._early = tuple(self._early), []
+        early = tuple(self._early.taken())
         if ev.TokenRefreshed() in early:
             self._renew(far)
         self._hold_back(early)
 
     def _restored(self, republished: list[ev.RoomEvent]) -> None:
-        behind, self._behind = self._behind or [], None
+        behind = () if self._behind is None else self._behind.taken()
+        self._behind = None
         self._settled.set()
         self._tell((*republished, ev.Reconnected(self._wished.snapshot), *behind))
 
@@ -299,7 +302,7 @@ class RestoringRoom(RestoringMedia):
         if self._far is not far:
             return
         if not self._wished.is_there:  # it is being joined, and these are behind the snapshot
-            self._early += events
+            self._early.add(events)
         elif ev.TokenRefreshed() in events:
             self._renew(far)
         if self._behind is None:
@@ -309,7 +312,7 @@ class RestoringRoom(RestoringMedia):
 
     def _hold_back(self, events: tuple[ev.RoomEvent, ...]) -> None:
         """Keep what is told in a room that is not whole again."""
-        behind = self._behind
+        behind = list[ev.RoomEvent]()
         for event in events:
             self._wished = wishes.told(self._wished, event)
             if isinstance(event, ev.Disconnected):
@@ -317,8 +320,10 @@ class RestoringRoom(RestoringMedia):
                 return
             # What changes the roster is in the snapshot.
             is_in_it = type(event) in CHANGES or isinstance(event, ev.Reconnecting)
-            if behind is not None and not is_in_it:
+            if not is_in_it:
                 behind.append(event)
+        if self._behind is not None:
+            self._behind.add(behind)
         self._news.set()
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:

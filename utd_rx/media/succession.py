@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from utd_rx.errors import (
     ConflictReason,
@@ -159,17 +159,25 @@ class Succession(Generic[H]):
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
         it is needed."""
+        host = self._part()
+        await self._stop_replacing()
+        if host is not None:
+            await host.aclose()
+
+    def abandon(self) -> H | None:
+        """Part with the one that lives, as the loop is closed; return it to whoever ends it."""
+        self._replacing = None
+        return self._part()
+
+    def _part(self) -> H | None:
         if self.is_over:
-            return
+            return None
         host, self._host = self._host, None
         if host is not None:
             self._has_come_up |= host.has_come_up
             self._unlisten()
-            for heir in tuple(self._heirs):
-                heir.lost(_closed())
-        await self._stop_replacing()
-        if host is not None:
-            await host.aclose()
+            self._tell("lost", _closed())
+        return host
 
     async def aclose(self) -> None:
         """End it; there is no successor. Idempotent."""
@@ -177,8 +185,7 @@ class Succession(Generic[H]):
         self._unlisten()
         await self._stop_replacing()
         host, self._host = self._host, None
-        for heir in tuple(self._heirs):
-            heir.given_up(_closed())
+        self._tell("given_up", _closed())
         if host is not None:
             await host.aclose()
 
@@ -232,8 +239,7 @@ class Succession(Generic[H]):
         if self._replacing is not None:
             self._replacing.cancel()
             self._replacing = None
-        for heir in tuple(self._heirs):
-            heir.lost(failure)
+        self._tell("lost", failure)
         if instead is not None:  # in which nothing is to be restored, as nothing ever was
             self._serve(instead)
         elif self._is_wanted():
@@ -245,6 +251,14 @@ class Succession(Generic[H]):
         self._died = self._died.after(self._clock.now())
         logger.warning("%s", failure.message)
 
+    def _tell(self, news: Literal["lost", "given_up"], failure: UTDStreamException) -> None:
+        """Tell every heir; one that raises keeps none of the others from hearing it."""
+        for heir in tuple(self._heirs):
+            try:
+                getattr(heir, news)(failure)
+            except Exception as error:  # noqa: BLE001 - reported
+                report(error, "an heir of a media process")
+
     def _is_wanted(self) -> bool:
         return any(heir.is_wanted for heir in self._heirs)
 
@@ -255,8 +269,7 @@ class Succession(Generic[H]):
                 await self._due()
             except UTDStreamException as error:
                 logger.error("%s", error.message)  # noqa: TRY400 - nothing of ours went wrong
-                for heir in tuple(self._heirs):
-                    heir.given_up(error)
+                self._tell("given_up", error)
                 return
             if self._host is None:
                 if not self._is_wanted():

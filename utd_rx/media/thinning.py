@@ -54,8 +54,9 @@ OWN: Final = (
     ev.LocalVideoResumed,
     ev.LocalTrackFailed,
     ev.LocalVideoInterrupted,
+    ev.TokenRefreshed,
 )
-"""What happened to the participant's own tracks, which no snapshot tells."""
+"""What happened to the participant's own tracks, or its token, which no snapshot tells."""
 
 
 def thinned(items: Sequence[Any]) -> list[Any]:

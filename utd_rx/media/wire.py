@@ -6,8 +6,11 @@ reads it: there is no border between them that it could open.
 
 from __future__ import annotations
 
+import io
+import logging
 import pickle
 import struct
+import sys
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
@@ -18,8 +21,12 @@ from utd_rx.models.audio import AudioFormat
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import VideoFormat
 
+logger: Final = logging.getLogger(__name__)
+
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
+
+_KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}
 
 MAX_MESSAGE: Final = 1024 * 1024 * 1024
 """Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the
@@ -258,10 +265,42 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {foreign_text(str(error))}"
 
 
+class _Plainly(pickle.Pickler):
+    """Takes a text or a number of somebody's own class, as a `StrEnum`'s, for what it is as one:
+    the class may not be there."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, str | bytes | int | float) and not is_known(type(value).__module__):
+            bare = _bare(value)
+            return type(bare), (bare,)
+        return NotImplemented
+
+
+def _bare(value: str | bytes | float) -> str | bytes | float:
+    """Return it without its class, past whatever that does."""
+    match value:
+        case str():
+            return str.__str__(value)
+        case bytes():
+            return bytes.__getitem__(value, slice(None))
+        case int():
+            return int.__int__(value)
+        case _:
+            return float.__float__(value)
+
+
+def is_known(module: str) -> bool:
+    """Whether a module is the same in the child. Others may be what the app was started with, and
+    would run a second time there."""
+    return module.partition(".")[0] in _KNOWN
+
+
 def pickled_value(value: object, what: str) -> bytes:
     """Return a value as it crosses, or raise `VALIDATION`: it is alive, or too large."""
     try:
-        words = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        pickled = io.BytesIO()
+        _Plainly(pickled, pickle.HIGHEST_PROTOCOL).dump(value)
+        words = pickled.getvalue()
     except UTDStreamException:
         raise
     except Exception as error:
@@ -301,22 +340,28 @@ class Unframer:
 
     def next(self) -> tuple[Message, int] | None:
         """Return the next message and its number of descriptors, None until it is whole; raise
-        `MALFORMED_RESPONSE` for what is none."""
-        if len(self._bytes) < HEADER.size:
-            return None
-        length, descriptors = HEADER.unpack_from(self._bytes)
-        if length > MAX_MESSAGE or descriptors > MAX_DESCRIPTORS:
-            raise _lost("a message too long")
-        end = HEADER.size + length
-        if len(self._bytes) < end:
-            return None
-        body = self._bytes[HEADER.size : end]
-        del self._bytes[:end]
-        try:
-            message: Message = pickle.loads(body)  # noqa: S301 - see the module
-        except Exception as error:
-            raise _lost(f"no message ({type(error).__name__})") from error
-        return message, descriptors
+        `MALFORMED_RESPONSE` for what is none. One that cannot be made here is dropped, and
+        logged."""
+        while len(self._bytes) >= HEADER.size:
+            length, descriptors = HEADER.unpack_from(self._bytes)
+            if length > MAX_MESSAGE or descriptors > MAX_DESCRIPTORS:
+                raise _lost("a message too long")
+            end = HEADER.size + length
+            if len(self._bytes) < end:
+                break
+            body = bytes(self._bytes[HEADER.size : end])
+            del self._bytes[:end]
+            try:
+                message: Message = pickle.loads(body)  # noqa: S301 - see the module
+            except Exception as error:
+                is_whole = body.startswith(pickle.PROTO) and body.endswith(pickle.STOP)
+                if descriptors or not is_whole:  # nobody would take the descriptors
+                    raise _lost(f"no message ({said(error)})") from error
+                words = said(error)
+                logger.error("a message that cannot be made here is lost: %s", words)  # noqa: TRY400 - somebody else's words
+            else:
+                return message, descriptors
+        return None
 
 
 def _lost(what: str) -> UTDStreamException:

@@ -251,7 +251,9 @@ def told(wished: Wished, event: ev.RoomEvent) -> Wished:
         case ev.TrackMuted(track=track) | ev.TrackUnmuted(track=track):
             own = wished.tracks.get(track.sid)
             return wished if own is None else changed(wished, own, track=track)
-        case ev.TrackUnpublished(track=track) | ev.TrackUnsubscribed(track=track):
+        case ev.TrackUnpublished(track=track):
+            return _without(wished, lambda sid: sid == track.sid)
+        case ev.TrackUnsubscribed(track=track):
             return _without_received(wished, lambda sid: sid == track.sid)
         case ev.DataTrackUnpublished():
             return _only_here(wished)
@@ -302,7 +304,16 @@ def remote_sids(wished: Wished) -> dict[str, bool]:
 
 def _only_here(wished: Wished) -> Wished:
     here = remote_sids(wished)
-    return _without_received(wished, lambda sid: sid not in here)
+    return _without(wished, lambda sid: sid not in here)
+
+
+def _without(wished: Wished, is_over: Callable[[str], bool]) -> Wished:
+    """Return it without remote tracks that are gone."""
+    wished = _without_received(wished, is_over)
+    if not any(map(is_over, wished.subscribed)):
+        return wished
+    kept = ((sid, word) for sid, word in wished.subscribed.items() if not is_over(sid))
+    return evolve(wished, subscribed=FrozenMap(kept))
 
 
 def _without_received(wished: Wished, is_over: Callable[[str], bool]) -> Wished:
