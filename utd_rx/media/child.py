@@ -147,8 +147,6 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     if is_told:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-    for error in nonsense:
-        raise error
 
 
 def _end_if_hung() -> None:
