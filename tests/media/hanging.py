@@ -7,6 +7,7 @@ import ctypes
 import faulthandler
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 from utd_rx.media import child
@@ -16,8 +17,9 @@ HUNG = 3.0
 
 
 def hang() -> None:
-    """Return never, and let no other thread run."""
+    """Tell one's number in the app's place, return never, and let no other thread run."""
     pause = ctypes.PyDLL(None).pause
+    Path(f"/proc/{os.getppid()}/fd/1").write_text(str(os.getpid()))
     os.kill(os.getppid(), signal.SIGKILL)
     pause()
 

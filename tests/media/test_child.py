@@ -21,7 +21,6 @@ async def main(modules):
     if modules:
         process.BOOT = process.BOOT.replace(f"({child.HUNG},", "(10,")
     made = process.MediaProcess(modules)
-    print(made.pid, flush=True)
     await made.port(Near, Hanging, "tests.media.hanging:Hanging").hang()
 
 asyncio.run(main(sys.argv[1]))
