@@ -45,7 +45,7 @@ def test_messages_come_whole_however_the_bytes_are_cut(sent: list[Message], size
         wire.HEADER.pack(1, wire.MAX_DESCRIPTORS + 1),
         wire.HEADER.pack(5, 0) + b"hello",
         wire.HEADER.pack(0, 0),
-        framed(Proud("a", "b"), 1),  # type: ignore[arg-type]
+        framed(Proud("a", "b"), 1),  # type: ignore[arg-type] # it is none
     ],
     ids=["too long", "too many descriptors", "no pickle", "empty", "not made, with descriptors"],
 )
