@@ -104,7 +104,8 @@ def test_of_secrets_the_latest_are_kept(caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """Let other tests' secrets be forgotten, and this one's afterwards."""
+    """Let other tests' secrets be forgotten, and this one's afterwards; LiveKit's log is ready."""
+    native.sdk()
     native.hide(*(f"nobody-says-so-{n}" for n in range(native.KEPT)))
     yield
     native.hide(*(f"nobody-has-said-so-{n}" for n in range(native.KEPT)))
@@ -173,9 +174,10 @@ def test_what_is_not_decrypted_is_told_ever_less_often(caplog: pytest.LogCapture
 
 
 def test_livekits_log_quotes_servers_in_one_line_of_some_length(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native.sdk()
+    monkeypatch.setattr(native, "_secrets", ())  # as before the first join
     caplog.set_level(logging.WARNING, "livekit")
     logging.getLogger("livekit").warning("%s", "503 \x1b[2J\r\nERROR \u202e" + "x" * 200_000)
     [line] = caplog.messages

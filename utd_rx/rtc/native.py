@@ -116,7 +116,7 @@ def _unsaid(message: str) -> str:
     if len(message) <= MAX_READ:
         return unsaid
     # At its end may be the beginning of a secret, or of a key.
-    parted = _SPELLED * max(256, *map(len, _secrets))
+    parted = _SPELLED * max((256, *map(len, _secrets)))
     return unsaid[: max(0, len(unsaid) - parted)] + HIDDEN
 
 
