@@ -23,13 +23,16 @@ from utd_rx.media.lending import travels
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.process import MediaProcess
 from utd_rx.models.audio import AudioFormat, AudioFrame
-from utd_rx.models.devices import DeviceKey
+from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceKey
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, AudioPort, SpeakerSettings
+from utd_rx.ports.crossing import Teller
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.contracts import refusal
 from utd_rx.testing.contracts.audio import AudioBench, AudioContract
 
+CARD = AudioDevice("card", "card", AudioDirection.OUTPUT, 1, 48_000, is_default=True)
 GONE = UTDStreamException("killed", code=UTDErrorCode.NETWORK)
 
 
@@ -43,6 +46,7 @@ class Mouth:
     def __init__(self) -> None:
         self.key = DeviceKey("speaker")
         self.mixer = Mixer(AudioFormat(), 0.01)
+        self.teller = Teller(SpeakerState(device=CARD))
         self.sink: Callable[[AudioFrame], None] | None = None
         self.failure: UTDStreamException | None = None
         living.enter(self.key, self)
@@ -64,7 +68,9 @@ class Mouth:
 
     def play(self, seconds: float) -> int:
         """Pull so much of the mix, and return how loud it was."""
-        return max(int(np.abs(self.mixer.pull(480)).max()) for _ in range(round(100 * seconds)))
+        loud = max(int(np.abs(self.mixer.pull(480)).max()) for _ in range(round(100 * seconds)))
+        self.teller.post(statistics=SpeakerStatistics())
+        return loud
 
     def port(self, near: object, shape: type, factory: str, key: object, *args: Any) -> Any:
         """Be the media process as well."""
@@ -206,12 +212,15 @@ async def test_how_far_a_speaker_is_goes_on_through_processes() -> None:
     speaker = Speaker(backend=afar)
     assert speaker.position == 0.0
     afar.attach(first)
+    await asyncio.sleep(0)  # it is told that it is open
     first.play(1.0)
-    await until(lambda: 1.0 <= speaker.position < 1.2)
-    await until(lambda: speaker.position == 1.0)  # it has stopped
+    await until(lambda: speaker.position > 1.0)
+    first.teller.post(device=None)
+    await until(lambda: speaker.position == 1.0)
     afar.lost(GONE)
     assert speaker.position == 1.0
     afar.attach(second)
+    await asyncio.sleep(0)
     second.play(0.5)
     await until(lambda: speaker.position >= 1.5)
     afar.lost(GONE)
@@ -222,6 +231,7 @@ async def test_how_far_a_speaker_was_seen_is_where_it_goes_on() -> None:
     there, afar = Mouth(), AfarAudio(FakeAudio())
     speaker = Speaker(backend=afar)
     afar.attach(there)
+    await asyncio.sleep(0)
     there.play(1.0)
     await until(lambda: speaker.position > 1.0)
     seen = speaker.position

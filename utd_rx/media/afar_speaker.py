@@ -205,8 +205,8 @@ class AfarSpeaker:
 
     @property
     def position(self) -> float:
-        """Seconds that have left the device since it was first opened, by what was told last and
-        the time since then."""
+        """Seconds that have left the device since it was first opened, by what was told last,
+        twice a second while it plays, and the time since then."""
         self._need_frames("a position")
         self._shown = self._before + self._told.expected(self._now())
         return self._shown

@@ -21,6 +21,7 @@ import threading
 import traceback
 from contextlib import suppress
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,10 @@ from utd_rx.models.secrets import foreign_text
 BEAT: Final = 1.0
 """Seconds between signs of life."""
 
-HUNG: Final = 90.0
+BEATS: Final = 30
+"""Of them from one wait for the end of one that hangs to the next: each is a thread of its own."""
+
+HUNG: Final = 120.0
 """Seconds without a turn of the loop after which it ends by itself: the app, which gives it up much
 sooner, may be gone, and whatever else sees that needs the GIL, which native code may never return.
 Time in which both are stopped counts, and that of a machine that sleeps does not, as long as it is
@@ -126,11 +130,14 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     _end_if_hung()
     far.pipe.post(Beat())
     place = Gathering()
-    while not over.is_set():
+    for beat in count(1):
         with suppress(TimeoutError):
             async with asyncio.timeout(BEAT):
                 await over.wait()
-        _end_if_hung()
+        if over.is_set():
+            break
+        if beat % BEATS == 0:
+            _end_if_hung()
         far.pipe.post(Beat())
         priority.look()
         is_wanted = priority.is_first and hosted.has_loaded() and not _codes_pictures(far)

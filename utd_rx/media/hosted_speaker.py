@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import frozen
 
 from utd_rx.models.audio import AudioFrame, Samples
-from utd_rx.models.devices import DeviceKey
+from utd_rx.models.device_state import SpeakerState
+from utd_rx.models.devices import AudioDevice, DeviceKey
 from utd_rx.ports import living
+from utd_rx.ports.crossing import LevelSink
 from utd_rx.ports.room import FramesSink
+
+if TYPE_CHECKING:
+    from utd_rx.audio.playing import PlayingDevice
 
 LOOK: Final = 0.01
 """Seconds between two words of how far a voice has come, while it speaks: a frame."""
 
-FOLLOW: Final = 0.1
-"""Seconds between two looks at how far a speaker is."""
-
 FORESEEN: Final = 1.0
-"""Seconds for which a word of that holds, while the speaker plays in time."""
+"""Seconds for which a word of how far a speaker is holds; statistics come twice as often."""
 
-OFF: Final = 0.015
-"""Seconds by which it is out of time: a block and more, as it goes on by blocks."""
+BEGUN: Final = 0.1
+"""Seconds after which a device that was opened plays, or is one that takes long."""
 
 
 @frozen
@@ -106,6 +108,43 @@ class SpeakerPosition:
         return self.position + (min(at - self.at, FORESEEN) if self.is_moving else 0.0)
 
 
+class _Following(LevelSink):
+    """Tells how far a speaker is with all that it tells of itself but its levels."""
+
+    def __init__(self, speaker: living.LivingSpeaker, sink: Callable[[SpeakerPosition], None]):
+        self._speaker, self._sink = speaker, sink
+        self._device: AudioDevice | None = None
+        self._begun: asyncio.TimerHandle | None = None
+
+    def __call__(self, batch: tuple[SpeakerState, ...]) -> None:
+        before, self._device = self._device, batch[-1].device
+        if self._device is before:
+            self._tell(is_moving=before is not None)
+            return
+        self.stop()
+        self._tell(is_moving=False)
+        loop = asyncio.get_running_loop()
+        self._begun = loop.call_later(BEGUN, self._look_again, self._speaker.position)
+
+    def stop(self) -> None:
+        """Look no more. Idempotent."""
+        if self._begun is not None:
+            self._begun.cancel()
+
+    def _look_again(self, before: float) -> None:
+        self._tell(is_moving=self._speaker.position != before)
+
+    def _tell(self, *, is_moving: bool) -> None:
+        self._sink(SpeakerPosition(self._speaker.position, time.monotonic(), is_moving))
+
+    def marked(self, state: SpeakerState) -> SpeakerState:
+        """See `LevelSink`."""
+        return state
+
+    def take_level(self, state: SpeakerState) -> None:
+        """See `LevelSink`."""
+
+
 class HostedTap:
     """What a speaker that is alive here plays, and how far it is."""
 
@@ -118,23 +157,14 @@ class HostedTap:
         return speaker.listen(lambda frame: sink((frame,)))
 
     def follow(self, sink: Callable[[SpeakerPosition], None]) -> Callable[[], None]:
-        """Tell how far it is when it is not where the last word lets one expect it; call to
-        stop."""
-        task = asyncio.create_task(self._tell(sink), name="utd_rx far: a speaker's position")
+        """Tell how far it is, now and whenever it tells something of itself, twice a second while
+        it plays; call to stop."""
+        speaker: PlayingDevice = living.find(self._key)
+        following = _Following(speaker, sink)
+        listening: Callable[[], None] = speaker.teller.listen(following)
 
         def stop() -> None:
-            task.cancel()
+            listening()
+            following.stop()
 
         return stop
-
-    async def _tell(self, sink: Callable[[SpeakerPosition], None]) -> None:
-        told, before = SpeakerPosition(), 0.0
-        while True:
-            position, at = living.find(self._key).position, time.monotonic()
-            is_moving, before = position != before, position
-            is_old = is_moving and at - told.at > FORESEEN - 2 * FOLLOW
-            is_off = abs(position - told.expected(at)) > OFF
-            if is_old or is_off or is_moving is not told.is_moving:
-                told = SpeakerPosition(position, at, is_moving)
-                sink(told)
-            await asyncio.sleep(FOLLOW)

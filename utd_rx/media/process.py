@@ -43,8 +43,8 @@ BOOT: Final = (
 """It ends by itself even where an import hangs; from its first sign of life on it sees to that. Of
 another version than the app it calls nothing, as it may expect something else."""
 
-LOOK: Final = 0.5
-"""Seconds between looks whether the child still says something."""
+LOOK: Final = 1.25
+"""Seconds between looks whether the child still says something: more than between two beats."""
 
 SILENCE: Final = 5.0
 """Seconds of this loop's running without a sign of life, after which the child is given up."""
@@ -107,7 +107,8 @@ class MediaProcess:
         self._end.handlers.update({ChildLog: _log, Beat: _nothing})
         self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
         self._failure: str | None = None
-        self._silent = self._idle = self._seen = self._work = 0
+        self._silent = self._idle = self._seen = 0
+        self._work: int | None = None
         self._closing: asyncio.Task[None] | None = None
         self._left = weakref.finalize(self, _leave, self._child, self._end, self._words)
 
@@ -208,8 +209,9 @@ class MediaProcess:
         loop = self._end.pipe.loop
         if self._failure is not None or self._closing is not None or loop is None:
             return
-        work = _work(self.pid)
-        is_heard, is_at_work = self._end.messages != self._seen, work != self._work
+        is_heard = self._end.messages != self._seen
+        work = None if is_heard else _work(self.pid)
+        is_at_work = None not in (work, self._work) and work != self._work
         self._silent = 0 if is_heard else self._silent + 1
         self._idle = 0 if is_heard or is_at_work else self._idle + 1
         self._seen, self._work = self._end.messages, work
