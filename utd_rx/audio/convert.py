@@ -156,7 +156,8 @@ class Converter:
 
     def push(self, samples: Samples) -> Samples:
         """Take `(n, channels)` int16 and return what has become ready, `(m, channels)` int16."""
-        samples = to_channels(samples, self._channels)
+        if samples.shape[1] != self._channels:
+            samples = to_channels(samples, self._channels)
         if self._resampler is None:
             return samples
         converted: Samples = self._resampler.resample_chunk(np.ascontiguousarray(samples))

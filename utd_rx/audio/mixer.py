@@ -189,13 +189,27 @@ class Mixer:
 
     def pull(self, count: int) -> Samples:
         """Return the next `count` samples of the mix, `(count, channels)` int16."""
+        voices = self.voices
+        if len(voices) == 1 and not self._leaving and self._lets_through(voices[0].gain):
+            sound = voices[0].take(count)
+            if sound is not None and len(sound) == count:
+                self.position += count  # what most calls are: nothing is to be done to it
+                sound.flags.writeable = False  # it is the voice's own memory
+                return sound
+            return self._mix(count, voices, sound)
         with self._lock:
             voices, self._leaving = self.voices + self._leaving, ()
+        return self._mix(count, voices)
+
+    def _mix(
+        self, count: int, voices: tuple[MixedVoice, ...], only: Samples | None = None
+    ) -> Samples:
+        """Return what these voices say in `count` samples; what the only one says may be known."""
         # By their lengths: stretching is linear, so it is done once for all that need the same.
         taken: dict[int, tuple[list[Samples], list[float]]] = {}
         others: list[MixedVoice] = []
         for voice in voices:
-            sound = voice.take(count)
+            sound = voice.take(count) if only is None else only
             if sound is None:
                 others.append(voice)
                 continue
@@ -204,11 +218,6 @@ class Mixer:
             sounds, gains = taken[len(sound)]
             sounds.append(sound)
             gains.append(voice.gain)
-        if len(voices) == 1 and count in taken and self._lets_through(taken[count][1][0]):
-            self.position += count  # what most calls are: nothing is to be done to it
-            [only] = taken[count][0]
-            only.flags.writeable = False  # it is the voice's own memory
-            return only
         mix: Mix = np.zeros((count, self.format.channels), np.float32)
         for voice in others:
             voice.mix_into(mix)

@@ -71,8 +71,9 @@ class PlaybackConnection(DeviceConnection):
 
     def give(self, sound: Samples) -> None:
         """Let that be played behind what waits; whoever mixes."""
-        is_next = self._is_at_once and not self.ring.depth and self._at_hand is None
-        if is_next and len(sound) == self.block:
+        ring, is_block = self.ring, len(sound) == self.block
+        is_next = is_block and ring.written == ring.read and self._at_hand is None
+        if is_next and self._is_at_once:
             self._at_hand = sound
         else:
             self.ring.write(sound)
@@ -101,6 +102,8 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         self._base = max(0.0, AHEAD - block)
         self.at_once = max(WORK, block / 2)
         self._steps = 0
+        self._lead = 0  # samples that the ring holds beyond a block
+        self._chunks: dict[int, int] = {}
         self._calm = CALM
         self._trusted_at = 0.0  # the lead has been the least one since long ago
         self._underrun_seen = 0
@@ -125,6 +128,8 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
             self._converter = Converter(self._format, connection.format)
         super().adopt(connection)
         self._underrun_seen = 0
+        if connection is not None:
+            self._set_lead(connection)
 
     def work(self) -> None:
         """Mix until the ring holds the device's next block and the lead."""
@@ -132,22 +137,31 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         if connection is None:
             return
         self._adjust_lead(connection)
-        ring, rate = connection.ring, connection.format.sample_rate
         if self._flush:
             self._flush = False
+            ring, rate = connection.ring, connection.format.sample_rate
             ring.fade_out(min(ring.depth, round(FADE * rate)))
             self._converter.clear()  # or what it holds back is heard after the fade
-        wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
-        # As long as the device's block, so that each callback is answered by one pull, or longer.
-        many = len(self._mixer.voices)
-        at_once = max(seconds for least, seconds in AT_ONCE.items() if many >= least)
-        chunk = max(1, round(max(self._block, at_once) * self._format.sample_rate))
-        while connection.depth < wanted:
-            mixed = self._mixer.pull(chunk)
+        missing = connection.block + self._lead - connection.depth
+        while missing > 0:
+            mixed = self._mixer.pull(self._chunk(len(self._mixer.voices)))
             self._played(mixed)
-            connection.give(self._converter.push(mixed))
+            sound = self._converter.push(mixed)
+            connection.give(sound)
+            missing -= len(sound)
+
+    def _chunk(self, voices: int) -> int:
+        """Return how many samples are mixed at once: as many as the device's block has, so that
+        each callback is answered by one pull, or more."""
+        if (chunk := self._chunks.get(voices)) is None:
+            at_once = max(seconds for least, seconds in AT_ONCE.items() if voices >= least)
+            chunk = max(1, round(max(self._block, at_once) * self._format.sample_rate))
+            self._chunks[voices] = chunk
+        return chunk
 
     def _adjust_lead(self, connection: PlaybackConnection) -> None:
+        if not self._steps and self._calm == CALM and connection.underrun == self._underrun_seen:
+            return  # as nearly always
         now = self._now()
         if connection.underrun > self._underrun_seen:
             self._underrun_seen = connection.underrun
@@ -163,4 +177,9 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
             self._trusted_at = now + LONGEST_CALM
         else:
             return
+        self._set_lead(connection)
         self._shrinks_at = now + (self._calm if self._steps == 1 else CALM)
+
+    def _set_lead(self, connection: PlaybackConnection) -> None:
+        seconds = self._base + self._steps * LEAD_STEP
+        self._lead = round(seconds * connection.format.sample_rate)

@@ -40,6 +40,7 @@ class Tap:
         self._format = audio_format
         self._rest: Samples = np.zeros((0, audio_format.channels), np.int16)
         self._sinks: tuple[GuardedSink, ...] = ()
+        self._is_anew = False
         self._lock = threading.Lock()  # of those who listen; whoever pushes never waits
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
@@ -47,6 +48,7 @@ class Tap:
         # Each has an identity of its own: the same sink listens twice when it is passed twice.
         entry = GuardedSink(sink)
         with self._lock:
+            self._is_anew |= not self._sinks
             self._sinks = (*self._sinks, entry)
 
         def stop() -> None:
@@ -62,9 +64,8 @@ class Tap:
 
     def push(self, samples: Samples, heard_at: float) -> None:
         """Take the next `(n, channels)` int16 of the mix, and when that will begin to be heard."""
-        if not self._sinks:
-            self._rest = self._rest[:0]  # who comes later begins with what is mixed then
-            return
+        if self._is_anew:  # who comes later begins with what is mixed then
+            self._is_anew, self._rest = False, self._rest[:0]
         heard_at -= len(self._rest) / self._format.sample_rate
         frames, self._rest = cut(np.concatenate([self._rest, samples]), self._format, heard_at)
         for frame in frames:
@@ -85,7 +86,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        block = settings.block
+        block, self._rate = settings.block, settings.format.sample_rate
         self.mixer = Mixer(settings.format, max(SLIP, block / 2))
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
@@ -124,10 +125,11 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
                 super().order(order)
 
     def _played(self, samples: Samples) -> None:
-        self._tap.push(samples, self._now() + self.side.delay if self._tap.is_heard else 0.0)
+        if self._tap.is_heard:
+            self._tap.push(samples, self._now() + self.side.delay)
         self._pieces.append(samples)
-        if self._is_due(len(samples) / self.format.sample_rate):
-            last = np.concatenate(self._pieces)[-round(LEVEL * self.format.sample_rate) :]
+        if self._is_due(len(samples) / self._rate):
+            last = np.concatenate(self._pieces)[-round(LEVEL * self._rate) :]
             [power] = powers([last])
             self._tell(power_dbfs(power))
 
