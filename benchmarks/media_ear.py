@@ -1,4 +1,4 @@
-"""Mouth to ear for `benchmarks.media_process`: calm, busy, stopped, killed; and what it costs.
+"""Mouth to ear for `benchmarks.media_process`: calm, busy, stopped, killed; and its memory.
 
 A talker hears virtual cable A and a listener plays to cable B, as in `benchmarks.audio`.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -91,14 +90,12 @@ class Windows:
 
 @define
 class Ear:
-    """The figures of one path in one round; seconds, but CPU in % of a core and memory in MB."""
+    """The figures of one path in one round; seconds, but memory in MB."""
 
     calm: Windows = field(factory=Windows)
     busy: Windows = field(factory=Windows)
     blocked: Windows = field(factory=Windows)
     stopped: Windows = field(factory=Windows)
-    cpu: dict[str, float] = field(factory=dict)
-    observed: dict[str, float] = field(factory=dict)
     memory: dict[str, float] = field(factory=dict)
     heard_again: float | None = None
     gone: float | None = None
@@ -209,10 +206,12 @@ async def measure(on: Stage, path: str) -> Ear:
     one = Ear()
     await on.mouth.say("speech")
     async with on.app("listen", path) as listener, on.app("talk", path) as talker:
-        sides = {"talker": Tree(talker.pid), "listener": Tree(listener.pid)}
         await asyncio.sleep(SETTLE)
-        one.cpu = await _cost(on, one.calm, sides)
-        one.memory = {name: side.memory() for name, side in sides.items()}
+        await one.calm.take(on.ears, WINDOWS)
+        one.memory = {
+            "talker": Tree(talker.pid).memory(),
+            "listener": Tree(listener.pid).memory(),
+        }
         await talker.ask(f"block {BLOCKED}")
         await one.blocked.take(on.ears, 1, BLOCKED - 1)
         await asyncio.sleep(1.0)
@@ -237,31 +236,6 @@ async def measure(on: Stage, path: str) -> Ear:
         os.kill(talker.pid, signal.SIGKILL)
         one.gone = await on.gone("talk")
     return one
-
-
-async def measure_observed(on: Stage, path: str) -> dict[str, float]:
-    """Return the CPU of both sides while their levels are observed."""
-    await on.mouth.say("speech")
-    async with (
-        on.app("listen", path, observed=True) as listener,
-        on.app("talk", path, observed=True) as talker,
-    ):
-        await asyncio.sleep(SETTLE)
-        sides = {"talker": Tree(talker.pid), "listener": Tree(listener.pid)}
-        return await _cost(on, Windows(), sides)
-
-
-async def _cost(on: Stage, windows: Windows, sides: dict[str, Tree]) -> dict[str, float]:
-    """Take windows, and return what they cost each side, in % of a core; the median of them, as a
-    virtual machine is charged what its host takes away meanwhile."""
-    shares: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(WINDOWS):
-        before, began = {name: side.cpu() for name, side in sides.items()}, time.monotonic()
-        await windows.take(on.ears, 1)
-        took = time.monotonic() - began
-        for name, side in sides.items():
-            shares[name].append(100 * (side.cpu() - before[name]) / took)
-    return {name: statistics.median(each) for name, each in shares.items()}
 
 
 async def _heard_again(on: Stage, child: int) -> float | None:

@@ -4,8 +4,9 @@
 row has `rtc.PlatformAudio`, LiveKit's own client and WebRTC's devices, beside it, measured in the
 same run; "inline" is this SDK with its media in the app's own process.
 
-- `ear`: mouth to ear; `latency`: commands and events; `tracks`: many remote tracks, to the app and
-  into a mix, also beside a load of 4; `hour`: one call of `--minutes`, not run unless named.
+- `ear`: mouth to ear; `cost`: CPU of both sides; `latency`: commands and events; `tracks`: many
+  remote tracks, to the app and into a mix, also beside a load of 4; `hour`: one call of
+  `--minutes`, not run unless named.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from benchmarks import media_hour, media_latency, media_tracks
-from benchmarks.media_ear import Ear, Windows, measure, measure_observed, stage
+from benchmarks import media_cost, media_hour, media_latency, media_tracks
+from benchmarks.media_ear import Ear, Windows, measure, stage
 from benchmarks.support import (
     inline,
     print_machine,
@@ -34,7 +35,7 @@ from benchmarks.support import (
 from tests.support.pulse import CABLE_A, CABLE_B, Bench, missing_audio
 from tests.support.sfu import RunningSfu, SfuKind, fresh_options, running_sfu
 
-PARTS: Final = ("ear", "latency", "tracks")
+PARTS: Final = ("ear", "cost", "latency", "tracks")
 PATHS: Final = ("process", "inline", "bare")
 NAMES: Final = {"process": "process", "inline": "inline", "bare": "PlatformAudio"}
 
@@ -47,10 +48,7 @@ async def measure_ears(sfu: RunningSfu, paths: Sequence[str], rounds: int) -> Ro
     async with stage(sfu) as on:
         for number in range(rounds):
             for path in paths if number % 2 == 0 else paths[::-1]:
-                one = await measure(on, path)
-                if path != "bare":
-                    one.observed = await measure_observed(on, path)
-                taken[path].append(one)
+                taken[path].append(await measure(on, path))
                 print(f"round {number + 1}, {NAMES[path]}: load {os.getloadavg()[0]:.1f}")
     for one in chain.from_iterable(taken.values()):
         for windows in (one.calm, one.busy, one.blocked, one.stopped):
@@ -74,9 +72,7 @@ def report_ears(taken: Rounds) -> None:
     row("child killed, heard again s", lambda rounds: _some([one.heard_again for one in rounds]))
     row("app killed, gone s", lambda rounds: _some([one.gone for one in rounds]))
     for side in ("talker", "listener"):
-        row(f"CPU, {side}, %", partial(_of_side, side, "cpu"))
-        row("… levels observed, %", partial(_of_side, side, "observed"))
-        row(f"memory, {side}, MB", partial(_of_side, side, "memory"))
+        row(f"memory, {side}, MB", partial(_memory, side))
     print_table(rows)
     bare = taken.get("bare", [])
     for path in taken:
@@ -92,17 +88,12 @@ def _judge(name: str, ours: list[Ear], bare: list[Ear]) -> None:
         theirs = _delays(getattr(one, what) for one in bare)
         print(f"  {what}, to PlatformAudio       {verdict(ratio(delays, theirs), 1.05)}")
     for side in ("talker", "listener"):
-        theirs = [one.cpu[side] for one in bare]
-        plain = ratio([one.cpu[side] for one in ours], theirs)
-        observed = ratio([one.observed[side] for one in ours if one.observed], theirs)
-        print(f"  CPU of the {side}, nothing observed  {verdict(plain, 1.2)}")
-        print(f"  CPU of the {side}, levels observed   {verdict(observed, 1.5)}")
         memory = ratio([one.memory[side] for one in ours], [one.memory[side] for one in bare])
         print(f"  memory of the {side}                 {untargeted(memory)}")
 
 
-def _of_side(side: str, what: str, rounds: list[Ear]) -> str:
-    return spread([getattr(one, what)[side] for one in rounds if getattr(one, what)], 1)
+def _memory(side: str, rounds: list[Ear]) -> str:
+    return spread([one.memory[side] for one in rounds], 1)
 
 
 def _delays(windows: Iterable[Windows]) -> list[float]:
@@ -130,6 +121,8 @@ async def run(args: argparse.Namespace, bench: Bench) -> None:
     async with running_sfu(kind, fresh_options()) as sfu:
         if "ear" in args.only:
             report_ears(await measure_ears(sfu, args.paths, args.rounds))
+        if "cost" in args.only:
+            await media_cost.run(sfu, args.paths, args.rounds)
         if "latency" in args.only:
             await media_latency.run(sfu, args.paths, args.rounds)
         if "tracks" in args.only:
