@@ -65,7 +65,7 @@ async def _measure(on: Stage, path: str, observed: bool) -> dict[str, float]:
 
 def report(taken: Costs) -> None:
     """Print what each side costs, % of a core, and the ratios turn by turn."""
-    rows = [("CPU, % of a core", *SIDES)]
+    rows: list[tuple[str, ...]] = [("CPU, % of a core", *SIDES)]
     for (path, observed), turns in taken.items():
         name = f"{path}{', levels observed' if observed else ''}"
         rows.append((name, *(spread([turn[side] for turn in turns], 1) for side in SIDES)))
