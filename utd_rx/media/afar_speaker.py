@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -199,6 +199,7 @@ class AfarSpeaker:
         self._told = SpeakerPosition()
         self._unfollow: Callable[[], None] = lambda: None
         self._kept: tuple[AfarVoice | AfarTap, ...] = ()
+        self._dropped = 0  # of voices that have left
         living.enter(key, self)
 
     @property
@@ -227,6 +228,11 @@ class AfarSpeaker:
         for one in self._going_on():
             one.lost()
 
+    @property
+    def dropped(self) -> int:
+        """Samples of voices that came faster than the process took them."""
+        return self._dropped + _dropped(self._kept)
+
     def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
         """Return a new place in its mix; see `Speaker.voice`."""
         self._need_frames("voices")
@@ -251,6 +257,7 @@ class AfarSpeaker:
     def _keep(self, one: AfarVoice | AfarTap) -> None:
         """Let it be in the process that there is now, and in those that follow."""
         has_process = self._host() is not None
+        self._dropped += _dropped(one for one in self._kept if one.is_closed)
         self._kept = (*self._going_on(), one)
         if has_process:
             with suppress(UTDStreamException):  # it has died just now: in the next one
@@ -272,3 +279,7 @@ class AfarSpeaker:
     def _need_frames(self, what: str) -> None:
         if not self._abilities.has_frames:
             raise self._abilities.lack(what)
+
+
+def _dropped(kept: Iterable[AfarVoice | AfarTap]) -> int:
+    return sum(one.dropped for one in kept if isinstance(one, AfarVoice))

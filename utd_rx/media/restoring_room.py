@@ -66,9 +66,10 @@ class RestoringRoom(RestoringMedia):
         make: Callable[[Any], RoomPort],
         *,
         needs: Callable[[DeviceKey], bool] = lambda key: True,
+        dropped: Callable[[], int] = lambda: 0,
         closed: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        super().__init__(succession, needs)
+        super().__init__(succession, needs, dropped)
         self._make = make
         self._closed = closed
         self._sinks: dict[object, EventSink] = {}
