@@ -6,10 +6,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 from attrs import frozen
 
+from tests.media import far_port
 from tests.media.ends import ends
 from tests.media.test_afar import Mouth, frame
 from tests.media.test_lending import until
@@ -19,6 +22,7 @@ from utd_rx.media import ring_filling, voice_progress
 from utd_rx.media.afar_speaker import AfarVoice
 from utd_rx.media.hosted_speaker import HostedVoice, VoiceProgress
 from utd_rx.media.near import Near, NearEnd
+from utd_rx.media.process import MediaProcess
 from utd_rx.media.ring import LINE, Octets, RingShape
 from utd_rx.media.voice_progress import SLOTS, ProgressReader, ProgressWriter
 
@@ -217,3 +221,25 @@ def test_who_has_no_descriptor_left_to_read_it_is_told_by_messages() -> None:
     assert reader.newest == LATER
     writer.close()
     assert opened() == before
+
+
+@pytest.mark.long
+async def test_a_process_that_is_killed_leaves_no_ring_and_its_successor_is_read() -> None:
+    processes = list[MediaProcess]()
+
+    def make(gain: float) -> Any:
+        return processes[-1].port(Near, HostedVoice, f"{far_port.__name__}:quick_voice")
+
+    voice = AfarVoice(make, 1.0)
+    for life in range(1, 3):
+        processes.append(process := MediaProcess())
+        voice.attach()
+        voice(frame(0.5))
+        await until(partial(lambda life: voice.position == life / 2, life))
+        await until(lambda: rings() == 2)
+        process.kill()
+        await until(partial(lambda process: process.failure, process))
+        assert rings() == 0
+        voice.lost()
+        assert voice.position == life / 2
+        await process.aclose()

@@ -55,6 +55,7 @@ class RestoringRoom(RestoringMedia):
         succession: Of the processes.
         make: Makes a room in one of them.
         needs: As that of `RestoringMedia`.
+        dropped: Likewise.
         closed: Is awaited once it is closed for good.
     """
 
