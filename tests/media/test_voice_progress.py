@@ -158,8 +158,10 @@ async def test_where_no_ring_is_to_be_had_it_is_a_message(monkeypatch: pytest.Mo
         await until(lambda: voice.position == 0.25)
         monkeypatch.undo()
         mouth.play(0.13)
-        await until(lambda: voice.position == 0.38)
         await until(lambda: rings() == 4)
+        mouth.play(0.12)
+        await until(lambda: not voice.waiting)
+        assert voice.position == 0.5
 
 
 def test_it_is_read_when_one_asks_whether_a_loop_turns_or_not(pair: Pair) -> None:
