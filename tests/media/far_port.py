@@ -10,6 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 
+from utd_rx.media.hosted_speaker import HostedVoice
+from utd_rx.models.audio import AudioFrame
+from utd_rx.models.devices import DeviceKey
+from utd_rx.ports import living
+
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 
 
@@ -63,3 +68,24 @@ class Talker:
     async def chatter(self, sink: Callable[[object], None], count: int) -> None:
         for n in range(count):
             sink((n,))
+
+
+class Quick:
+    """A speaker whose voices are in the mix at once."""
+
+    waiting = position = 0.0
+
+    def voice(self, name: str, *, gain: float, margin: float | None) -> Quick:
+        return self
+
+    def __call__(self, frame: AudioFrame) -> None:
+        self.position += frame.duration
+
+
+quick = Quick()
+
+
+def quick_voice() -> HostedVoice:
+    key = DeviceKey("speaker")
+    living.enter(key, quick)
+    return HostedVoice(key, "agent", 1.0, 0.0)

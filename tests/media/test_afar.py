@@ -152,10 +152,16 @@ class Deaf:
         self.told = told
         return lambda: None
 
+    def follow(self, told: object) -> Callable[[], None]:
+        return lambda: None
+
     def feed(self, *_: object) -> None:
         self.fed += 1
 
     def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 

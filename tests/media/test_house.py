@@ -10,11 +10,15 @@ import threading
 import pytest
 
 from tests.media.hosts import FakeHost
+from tests.media.test_afar import Deaf, frame
+from utd_rx.audio.speaker import Speaker
+from utd_rx.media import afar_speaker
 from utd_rx.media import house as module
 from utd_rx.media.house import House, house
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.sessions.room import RoomSession
+from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.contracts import PATIENCE
 from utd_rx.testing.room import FakeRoom
 
@@ -24,6 +28,12 @@ class Serving(FakeHost):
 
     def room(self, **options: object) -> object:
         return self.near(FakeRoom("me"))
+
+    def audio(self, backend: str) -> object:
+        return self.near(FakeAudio())
+
+    def port(self, *_: object) -> Deaf:
+        return Deaf()
 
 
 class Street:
@@ -71,6 +81,26 @@ async def test_a_room_holds_it_until_it_is_closed() -> None:
     await room.aclose()
     assert street.hosts[0].is_closed
     assert len(street.hosts) == 1
+
+
+async def test_what_voices_said_faster_than_it_was_taken_is_in_the_statistics_of_its_rooms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(afar_speaker, "MAX_LATE", 1.0)
+    street = Street()
+    room, audio = street.house.room(needs), street.house.audio("portaudio")
+    await room.connect("wss://x", "t")
+    for gone in range(2):
+        speaker = Speaker(backend=audio)
+        for left in range(2):
+            voice = speaker.voice("somebody")
+            for _ in range(3):
+                voice(frame(0.5))
+            assert (await room.statistics()).media.dropped == (2 * gone + left + 1) * 24_000
+            voice.close()
+        audio.forget(speaker.key)
+    assert (await room.statistics()).media.dropped == 4 * 24_000
+    await room.aclose()
 
 
 async def test_a_process_that_dies_with_nothing_in_it_has_no_successor_until_it_is_needed() -> None:

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from utd_rx.media.frames import FrameWriter
+from utd_rx.media.hosted_speaker import VoiceProgress
 from utd_rx.media.lending import announce_ring
 from utd_rx.media.levels import LevelWriter
 from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Pipe
+from utd_rx.media.voice_progress import ProgressWriter
 from utd_rx.media.wire import RingMade
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.device_state import SpeakerState
@@ -36,6 +38,7 @@ WRITERS: dict[str, tuple[type, Any]] = {
     "sound": (FrameWriter, (SOUND,)),
     "a picture": (PictureWriter, PICTURE),
     "a level": (LevelWriter, SpeakerState(level=-3.0)),
+    "a voice": (ProgressWriter, VoiceProgress(fed=1.0)),
 }
 
 

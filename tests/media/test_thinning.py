@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.hosted_speaker import VoiceProgress
 from utd_rx.media.levels import MarkedState
 from utd_rx.media.thinning import (
     MAX_CALL_BYTES,
@@ -292,3 +293,8 @@ def test_of_frames_and_calls_the_newest_are_left() -> None:
 @pytest.mark.parametrize("items", [[], [1, 2, 3], [object()]])
 def test_of_what_it_does_not_know_everything_is_left(items: list[object]) -> None:
     assert thinned(items) == items
+
+
+def test_of_how_far_a_voice_is_the_newest_is_kept() -> None:
+    told = [VoiceProgress(position=n / 100) for n in range(10)]
+    assert thinned(told) == told[-1:]

@@ -171,6 +171,7 @@ class AfarAudio:
         # The process that has closed a device for good may be gone by now, and knows it no more.
         self._over: set[DeviceKey] = set()
         self._process: Any = None
+        self._dropped = 0  # of speakers that are forgotten
         self._devices: dict[DeviceKey, AfarMicrophone | AfarSpeaker] = {}
 
     # --- the port -------------------------------------------------------------------------------
@@ -188,6 +189,7 @@ class AfarAudio:
     def forget(self, key: DeviceKey) -> None:
         if isinstance(device := self._devices.pop(key, None), AfarSpeaker):
             device.lost()
+            self._dropped += device.dropped
         self._over.discard(key)
         self._port.forget(key)
 
@@ -228,6 +230,11 @@ class AfarAudio:
             if for_good and device is not None:
                 self._over.add(key)
             await self._holds.pop(key, _nothing_held)()
+
+    @property
+    def dropped(self) -> int:
+        """Samples said on speakers that came faster than processes took them."""
+        return self._dropped + sum(speaker.dropped for speaker in self._speakers())
 
     # --- an heir --------------------------------------------------------------------------------
 

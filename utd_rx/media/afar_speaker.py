@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ from utd_rx.media.hosted_speaker import (
     HostedTap,
     HostedVoice,
     SpeakerPosition,
-    VoiceProgress,
 )
 from utd_rx.media.near import Near
+from utd_rx.media.voice_progress import ProgressReader
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.checks import number
 from utd_rx.models.devices import DeviceKey
@@ -39,14 +39,14 @@ MAX_AHEAD: Final = 1800.0
 wait of an agent's."""
 
 MAX_LATE: Final = 60.0
-"""Seconds of any other. What is late is of no use, and dropped over there; but how much has come
-there is not heard while the app's loop stands still."""
+"""Seconds of any other. What is late is of no use, and dropped over there; but where no memory is
+shared, how much has come there is not heard while the app's loop stands still."""
 
 
 class AfarVoice:
     """A voice in the mix of a speaker in the media process: a `living.Voice`.
 
-    What it says of itself is as old as the last word from there, 10 ms and the way.
+    What it says of itself is as old as what was written there last, 10 ms at most.
     """
 
     def __init__(self, make: Callable[[float], Any], gain: float, most: float = MAX_AHEAD) -> None:
@@ -54,7 +54,7 @@ class AfarVoice:
         self._most = most
         self._gain = check_gain(gain)
         self._lock = threading.Lock()
-        self._told = VoiceProgress()
+        self._told = ProgressReader()
         self._fed = 0.0
         self._flushes = 0
         self._flushed = 0.0  # seconds on their way that were fed before the last flush
@@ -80,13 +80,14 @@ class AfarVoice:
     @property
     def position(self) -> float:
         """Seconds of this voice that went into the mix."""
-        return self._before + self._told.position
+        with self._lock:
+            return self._before + self._told.newest.position
 
     @property
     def waiting(self) -> float:
         """Seconds of it that are left to go into the mix."""
         with self._lock:
-            told = self._told
+            told = self._told.newest
             if told.flushes != self._flushes:
                 return self._fed
             # What was told is a sum of floats, and so is this.
@@ -127,25 +128,22 @@ class AfarVoice:
         """Speak in the process that there is now."""
         self.lost()
         self._far = self._make(self._gain)
-        self._stop = self._far.listen(self._progressed)
+        self._stop = self._far.listen(self._told)
 
     def lost(self) -> None:
         """The process is gone, with what waited."""
         with self._lock:
             self._stop()
             self._far, self._stop = None, lambda: None
-            self._before += self._told.position
-            self._told = VoiceProgress()
+            self._before += self._told.newest.position
+            self._told = ProgressReader()
             self._fed, self._flushes = 0.0, 0
 
     def _on_its_way(self) -> float:
         """Return the seconds that the process has not said it has."""
-        has_flushed = self._told.flushes == self._flushes
-        return self._fed - self._told.fed if has_flushed else self._fed + self._flushed
-
-    def _progressed(self, told: VoiceProgress) -> None:
-        with self._lock:
-            self._told = told
+        told = self._told.newest
+        has_flushed = told.flushes == self._flushes
+        return self._fed - told.fed if has_flushed else self._fed + self._flushed
 
 
 class AfarTap:
@@ -201,6 +199,7 @@ class AfarSpeaker:
         self._told = SpeakerPosition()
         self._unfollow: Callable[[], None] = lambda: None
         self._kept: tuple[AfarVoice | AfarTap, ...] = ()
+        self._dropped = 0  # of voices that have left
         living.enter(key, self)
 
     @property
@@ -229,6 +228,11 @@ class AfarSpeaker:
         for one in self._going_on():
             one.lost()
 
+    @property
+    def dropped(self) -> int:
+        """Samples of voices that came faster than the process took them."""
+        return self._dropped + _dropped(self._kept)
+
     def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
         """Return a new place in its mix; see `Speaker.voice`."""
         self._need_frames("voices")
@@ -253,6 +257,7 @@ class AfarSpeaker:
     def _keep(self, one: AfarVoice | AfarTap) -> None:
         """Let it be in the process that there is now, and in those that follow."""
         has_process = self._host() is not None
+        self._dropped += _dropped(one for one in self._kept if one.is_closed)
         self._kept = (*self._going_on(), one)
         if has_process:
             with suppress(UTDStreamException):  # it has died just now: in the next one
@@ -274,3 +279,7 @@ class AfarSpeaker:
     def _need_frames(self, what: str) -> None:
         if not self._abilities.has_frames:
             raise self._abilities.lack(what)
+
+
+def _dropped(kept: Iterable[AfarVoice | AfarTap]) -> int:
+    return sum(one.dropped for one in kept if isinstance(one, AfarVoice))

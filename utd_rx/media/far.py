@@ -21,6 +21,8 @@ from utd_rx.media.levels import LevelReader, LevelWriter, MarkedState
 from utd_rx.media.loop_reader import Announce
 from utd_rx.media.pictures import PictureReader, PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
+from utd_rx.media.ring_filling import RingFilling
+from utd_rx.media.voice_progress import ProgressReader, ProgressWriter
 from utd_rx.media.wire import (
     Ask,
     AskBegun,
@@ -72,7 +74,7 @@ class RingSink:
         self._write(batch)
 
 
-def _let_go(writer: FrameWriter | PictureWriter | LevelWriter, pipe: Pipe, number: int) -> None:
+def _let_go(writer: RingFilling, pipe: Pipe, number: int) -> None:
     writer.close()
     pipe.post(ForgetSink(number))
 
@@ -99,6 +101,20 @@ class StatesSink(LevelSink):
         self._levels.write(state)
 
 
+class ProgressSink:
+    """The same for how far a voice has come: a message only where nobody reads the ring."""
+
+    def __init__(self, pipe: Pipe, number: int) -> None:
+        self._pipe = pipe
+        self._number = number
+        self._writer = ProgressWriter(partial(announce_ring, pipe, number))
+        weakref.finalize(self, _let_go, self._writer, pipe, number).atexit = False
+
+    def __call__(self, told: Any) -> None:
+        if not self._writer.write(told):
+            self._pipe.post(Delivery(self._number, told))
+
+
 class _Absent:
     """In the place of a port that could not be made: every call says why."""
 
@@ -123,6 +139,7 @@ class FarEnd:
         FrameReader.takes: partial(RingSink, FrameWriter),
         PictureReader.takes: partial(RingSink, PictureWriter),
         LevelReader.takes: StatesSink,
+        ProgressReader.takes: ProgressSink,
     }
     """What a method is given for a function, by what that takes."""
 

@@ -92,6 +92,7 @@ class House:
             self.succession,
             lambda process: process.room(**options),
             needs=lambda key: needs(key) or self.succession.is_over,
+            dropped=lambda: sum(audio.dropped for audio in self._audios.values()),
             closed=self.hold().release,
         )
 

@@ -8,7 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from utd_rx.media.ring import RingReader, RingShape
 from utd_rx.models.faults import Faults
@@ -24,14 +24,30 @@ AT_ONCE: Final = 4
 """Times that what came while it was read is read at once: then others have their turn."""
 
 
-class LoopReader(ABC, Generic[T]):
-    """Delivers to `sink`, on this loop, what one writer writes, through one ring after the other.
-
-    Called, it hands over to the sink what came another way. `takes` says to the other end what it
-    is to write.
-    """
+class RingTaker(ABC):
+    """A function that stays here and is called with what comes as a message; the rest comes through
+    rings. `takes` says to the other end what it is to write."""
 
     takes: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, came: Any) -> None:
+        """Take what came as a message."""
+
+    @abstractmethod
+    def attach(self, shape: RingShape, memory: int, bell: int) -> None:
+        """Read this ring from now on; the descriptors are this one's, to be closed. Any thread."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Read what has come, and nothing more; any thread."""
+
+
+class LoopReader(RingTaker, Generic[T]):
+    """Delivers to `sink`, on this loop, what one writer writes, through one ring after the other.
+
+    Called, it hands over to the sink what came another way.
+    """
 
     def __init__(self, sink: Callable[[T], object]) -> None:
         self._sink = sink

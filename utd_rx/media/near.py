@@ -22,7 +22,7 @@ from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.media import forked
 from utd_rx.media.held_back import HeldBack
 from utd_rx.media.lending import Lending
-from utd_rx.media.loop_reader import LoopReader
+from utd_rx.media.loop_reader import LoopReader, RingTaker
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.ring import RingShape
 from utd_rx.media.wire import (
@@ -244,7 +244,7 @@ class NearEnd:
                 return self._lending.lend(value)
             number = next(self._numbers)
             kept[number] = _Sink(value, loop, port)
-            return SinkNumber(number, value.takes if isinstance(value, LoopReader) else "")
+            return SinkNumber(number, value.takes if isinstance(value, RingTaker) else "")
 
         far = tuple(map(lend, args)), {name: lend(value) for name, value in kwargs.items()}
         words = pickled_value(far, f"what {method}() is called with")
@@ -256,7 +256,7 @@ class NearEnd:
     def _forget(self, number: int) -> None:
         """Call a sink no more, once frames that are there already are delivered."""
         sink = self.sinks.pop(number, None)
-        if sink is not None and isinstance(sink.take, LoopReader):
+        if sink is not None and isinstance(sink.take, RingTaker):
             sink.take.finish()
             self._unread += _unread_of(sink)
 
@@ -301,7 +301,7 @@ class NearEnd:
     def _attach_ring(self, number: int, shape: RingShape, memory: int, bell: int) -> None:
         """Let frames for a sink be read; of one that is forgotten nobody reads them."""
         sink = self.sinks.get(number)
-        if sink is not None and isinstance(sink.take, LoopReader):
+        if sink is not None and isinstance(sink.take, RingTaker):
             sink.take.attach(shape, memory, bell)
         else:
             os.close(memory)

@@ -51,13 +51,18 @@ class RestoringMedia(RestoringData):
         succession: Of the processes.
         needs: Is told of each speaker that it is to play on, and returns whether that lives where
             rooms do.
+        dropped: Returns that of `MediaStatistics`.
     """
 
     def __init__(
-        self, succession: Succession[Any], needs: Callable[[DeviceKey], bool] = lambda key: True
+        self,
+        succession: Succession[Any],
+        needs: Callable[[DeviceKey], bool] = lambda key: True,
+        dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(succession)
         self._needs = needs
+        self._dropped = dropped
         self._voices: dict[int, living.Voice] = {}
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
@@ -215,6 +220,7 @@ class RestoringMedia(RestoringData):
             deaths=self._succession.deaths,
             failure="" if failure is None else failure.message,
             unread=getattr(self._host, "unread", 0),
+            dropped=self._dropped(),
         )
         return evolve(measured, media=media)
 

@@ -55,6 +55,7 @@ class RestoringRoom(RestoringMedia):
         succession: Of the processes.
         make: Makes a room in one of them.
         needs: As that of `RestoringMedia`.
+        dropped: Likewise.
         closed: Is awaited once it is closed for good.
     """
 
@@ -66,9 +67,10 @@ class RestoringRoom(RestoringMedia):
         make: Callable[[Any], RoomPort],
         *,
         needs: Callable[[DeviceKey], bool] = lambda key: True,
+        dropped: Callable[[], int] = lambda: 0,
         closed: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        super().__init__(succession, needs)
+        super().__init__(succession, needs, dropped)
         self._make = make
         self._closed = closed
         self._sinks: dict[object, EventSink] = {}

@@ -142,6 +142,11 @@ class RingWriter(RingEnd):
         """Slots that were overwritten before they were read, as far as the reader knows."""
         return self._words[_LOST]
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the reader has said that it waits, and was not rung for since."""
+        return bool(self._words[_WAITING])
+
     def begin(self, count: int = 1) -> range:
         """Return the next slots, at most all of them, by their place modulo `shape.slots`, to be
         filled until `end`: from `BODY` on, and the head before it."""

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.hosted_speaker import VoiceProgress
 from utd_rx.media.levels import MarkedState
 from utd_rx.models import events as ev
 from utd_rx.models.data_tracks import DataTrackFrame
@@ -246,5 +247,6 @@ RULES: Final[dict[Any, Callable[[Any], list[Any]]]] = {
     TransferNews: thinned_transfers,
     DataTrackFrame: thinned_frames,
     MethodInvocation: thinned_calls,
+    VoiceProgress: lambda told: list(told[-1:]),
 }
 """By the kind of what is told; of anything else everything has to be."""

@@ -73,12 +73,15 @@ class MediaStatistics(Value):
         unread: Frames of sound that crossed between this one and the app, and that the other side
             did not take within a second, as its loop was busy: what the app hears, and what its
             own sources make. One of more than 10 ms of 48 kHz counts as several.
+        dropped: Samples of what the app said on speakers (`Speaker.voice`, an agent's words) that
+            came faster than the media processes of its loop took them.
     """
 
     pid: int | None = None
     deaths: int = 0
     failure: str = ""
     unread: int = 0
+    dropped: int = 0
 
     @property
     def is_apart(self) -> bool:
