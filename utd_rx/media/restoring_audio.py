@@ -15,7 +15,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, foreign_failure
-from utd_rx.media.succession import Succession
+from utd_rx.media.succession import Succession, unserved
 from utd_rx.models.device_state import FLOOR_DBFS
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.frozen_map import FrozenMap
@@ -277,8 +277,10 @@ class RestoringAudio:
 
     async def _there(self, key: DeviceKey) -> AudioPort:
         self._find(key)
-        while self._far is None:
+        if self._far is None:
             await self._succession.host()
+        if self._far is None:
+            raise unserved()
         return self._far
 
     async def _ask(

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.media import wished as wishes
-from utd_rx.media.succession import Succession
+from utd_rx.media.succession import Succession, unserved
 from utd_rx.media.wished import StandingKey, Wished
 from utd_rx.models.methods import MethodInvocation
 from utd_rx.ports.data import SelfDescription
@@ -109,6 +109,8 @@ class RestoringData:
             if self._is_closed:
                 raise conflict(ConflictReason.CLOSED, "The room is closed.")
             await self._succession.host(lambda: not self._is_closed)
+            if self._far is None and not self._is_closed:
+                raise unserved()
             if self._far is not None and self._settled.is_set():
                 return self._far
 

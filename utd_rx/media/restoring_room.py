@@ -27,7 +27,7 @@ from utd_rx.media.carrying_out import carry_out
 from utd_rx.media.held_back import HeldEvents
 from utd_rx.media.lacking import JoinAgain, PublishAgain, Step
 from utd_rx.media.restoring_media import RestoringMedia
-from utd_rx.media.succession import Succession
+from utd_rx.media.succession import Succession, unserved
 from utd_rx.media.wished import JoinedAt
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
@@ -221,9 +221,10 @@ class RestoringRoom(RestoringMedia):
             self._end(ev.Disconnected(DisconnectReason.MEDIA_FAILURE))
 
     async def restore(self) -> None:
-        if self._far is None or not self._wished.is_joined:
-            return
-        far = self._far
+        if (far := self._far) is None:
+            return self.given_up(unserved())
+        if not self._wished.is_joined:
+            return None
         try:
             async with asyncio.timeout(RESTORE_WITHIN):
                 await self._bring_back(far)

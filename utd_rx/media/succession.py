@@ -121,10 +121,10 @@ class Succession(Generic[H]):
 
     def join(self, heir: Heir) -> None:
         """Let `heir` be served in this process, if there is one, and in all that follow."""
-        self._heirs.append(heir)
-        self._heirs.sort(key=lambda one: one.rank)
         if self._host is not None:
             heir.attach(self._host)
+        self._heirs.append(heir)
+        self._heirs.sort(key=lambda one: one.rank)
 
     def leave(self, heir: Heir) -> None:
         """It is over. Idempotent."""
@@ -224,8 +224,7 @@ class Succession(Generic[H]):
     def _serve(self, host: H) -> None:
         self._host = host
         self._unlisten = host.on_end(partial(self._ended, host))
-        for heir in tuple(self._heirs):
-            heir.attach(host)
+        self._tell("attach", host)
 
     def _ended(self, host: H, failure: UTDStreamException) -> None:
         self._host = None
@@ -251,11 +250,13 @@ class Succession(Generic[H]):
         self._died = self._died.after(self._clock.now())
         logger.warning("%s", failure.message)
 
-    def _tell(self, news: Literal["lost", "given_up"], failure: UTDStreamException) -> None:
+    def _tell(
+        self, news: Literal["attach", "lost", "given_up"], what: H | UTDStreamException
+    ) -> None:
         """Tell every heir; one that raises keeps none of the others from hearing it."""
         for heir in tuple(self._heirs):
             try:
-                getattr(heir, news)(failure)
+                getattr(heir, news)(what)
             except Exception as error:  # noqa: BLE001 - reported
                 report(error, "an heir of a media process")
 
@@ -320,3 +321,9 @@ async def _restored(heir: Heir) -> None:
 
 def _closed() -> UTDStreamException:
     return conflict(ConflictReason.CLOSED, "the media process is closed")
+
+
+def unserved() -> UTDStreamException:
+    """Return why nothing can be done for an heir that raised when it was attached."""
+    words = "it cannot be served in the media process, for a reason that was reported"
+    return UTDStreamException(words, code=UTDErrorCode.UNKNOWN)
