@@ -286,17 +286,7 @@ class RestoringAudio:
     async def _ask(
         self, key: DeviceKey, command: Callable[[AudioPort], Coroutine[Any, Any, None]]
     ) -> None:
-        """Give a command; to the next process where the one that was to carry it out had died
-        before it did anything for anybody, which nobody saw until now."""
-        while True:
-            far = await self._there(key)
-            host = self._host
-            try:
-                return await command(far)
-            except UTDStreamException:
-                if host.failure is None or host.has_served:
-                    raise
-            await asyncio.sleep(0)  # its end is told behind the calls that failed by it
+        await self._succession.ask(lambda: self._there(key), command)
 
     def _lives(self, far: AudioPort) -> bool:
         return self._far is far and self._host.failure is None

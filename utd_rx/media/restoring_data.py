@@ -131,19 +131,6 @@ class RestoringData:
                     return result
             await asyncio.sleep(0)  # heirs are told of a death behind the calls it has ended
 
-    async def _once(self, command: Callable[[RoomPort], Coroutine[Any, Any, T]]) -> T:
-        """Tell the room of this life what is not told twice; again, once, only where its process
-        had died before it did anything for anybody, which nobody saw until now."""
-        far = await self._there()
-        host = self._host
-        try:
-            return await command(far)
-        except UTDStreamException:
-            if host.failure is None or host.has_served:
-                raise
-        await asyncio.sleep(0)  # as in `_outlive`
-        return await command(await self._there())
-
     async def _state(self, command: Callable[[RoomPort], Coroutine[Any, Any, None]]) -> None:
         """Tell the room of this life what is kept already: where it dies, its successor is told."""
         far = self._far

@@ -117,7 +117,7 @@ class RestoringRoom(RestoringMedia):
             return far, snapshot
 
         try:
-            far, snapshot = await self._once(join)
+            far, snapshot = await self._succession.ask(self._there, join, tries=2)
             self._wished = wishes.joined(self._wished, address, snapshot)
             early = self._early.taken()
             for event in early:

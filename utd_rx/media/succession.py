@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import groupby
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
@@ -38,6 +38,10 @@ class Host(Protocol):
     def has_come_up(self) -> bool:
         """Whether it has ever said anything."""
 
+    @property
+    def has_served(self) -> bool:
+        """Whether anybody has had an answer from it."""
+
     def on_end(self, callback: Callable[[UTDStreamException], None]) -> Callable[[], None]:
         """Call back once on the loop when it has died, behind all calls that were under way; call
         the result to stop."""
@@ -47,6 +51,8 @@ class Host(Protocol):
 
 
 H = TypeVar("H", bound=Host)
+P = TypeVar("P")
+T = TypeVar("T")
 
 
 class Heir(Protocol):
@@ -155,6 +161,24 @@ class Succession(Generic[H]):
             if not is_wanted():
                 raise _closed()
             self._try()
+
+    async def ask(
+        self,
+        there: Callable[[], Awaitable[P]],
+        command: Callable[[P], Awaitable[T]],
+        tries: int = MAX_DEATHS + 1,
+    ) -> T:
+        """Give a command to the port that is `there`; to the one in the next process only where
+        this one had died before it did anything for anybody, which nobody saw until now."""
+        while True:
+            port, host = await there(), self._host
+            tries -= 1
+            try:
+                return await command(port)
+            except UTDStreamException:
+                if host is None or host.failure is None or host.has_served or not tries:
+                    raise
+            await asyncio.sleep(0)  # its end is told behind the calls that failed by it
 
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
