@@ -55,6 +55,10 @@ PATIENCE: Final = 30.0
 BUSY: Final = 10.0
 """As much while its loop is at work, which it may be for long on such a machine, or for ever."""
 
+HURRY: Final = 1.0
+"""As much while the app waits to have left a room or closed a device, which asks for a sign of life
+at each look."""
+
 HOSTED: Final = "utd_rx.media.hosted"
 """What makes the ports."""
 
@@ -107,7 +111,7 @@ class MediaProcess:
         self._end.handlers.update({ChildLog: _log, Beat: _nothing})
         self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
         self._failure: str | None = None
-        self._silent = self._idle = self._seen = self._work = 0
+        self._silent = self._idle = self._unanswered = self._seen = self._work = 0
         self._closing: asyncio.Task[None] | None = None
         self._left = weakref.finalize(self, _leave, self._child, self._end, self._words)
 
@@ -212,10 +216,14 @@ class MediaProcess:
         is_heard, is_at_work = self._end.messages != self._seen, work != self._work
         self._silent = 0 if is_heard else self._silent + 1
         self._idle = 0 if is_heard or is_at_work else self._idle + 1
+        self._unanswered = min(self._unanswered + 1, self._idle) if self._end.endings else 0
         self._seen, self._work = self._end.messages, work
         silent, idle = self._silent * LOOK, self._idle * LOOK
         is_up = bool(self._seen)
-        if (is_up and idle >= SILENCE) or silent >= (BUSY if is_up else PATIENCE):
+        if self._end.endings:
+            self._end.pipe.post(Beat())  # which it answers
+        is_still = idle >= SILENCE or self._unanswered * LOOK > HURRY
+        if (is_up and is_still) or silent >= (BUSY if is_up else PATIENCE):
             _kill(self._child)
             self._over(f"silent for {silent:g} s")
         else:

@@ -169,6 +169,8 @@ class RestoringRoom(RestoringMedia):
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
 
     async def aclose(self) -> None:
+        """See `RoomPort`. A process that stands still is given up for it, within 1.5 s; as for
+        `disconnect`, what else lives there goes on in the next one."""
         if self._closing is None:
             name = "utd_rx.media: close a room"
             self._closing = asyncio.get_running_loop().create_task(self._close(), name=name)
