@@ -15,6 +15,7 @@ import pytest
 from tests.inside.media_house import AT_LAST, IN_TIME, MediaHouse, interrupt, media_house, stopped
 from tests.inside.programs import PATIENCE
 from tests.support.processes import kill_all
+from utd_rx.media.process import HURRY, LOOK
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import ParticipantDisconnected, RoomEvent
 
@@ -46,6 +47,22 @@ async def test_whoever_leaves_is_gone_and_so_is_the_process_while_the_app_goes_o
     await house.all_ended(children)
     await app.say()
     assert await app.end() == (0, "")
+
+
+async def test_whoever_leaves_beside_a_process_that_stands_still_waits_for_it_no_longer(
+    house: MediaHouse,
+) -> None:
+    app = await house.start("leave", "process")
+    children = house.children(app, "process")
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)
+    await app.say()
+    async with asyncio.timeout(LOOK + HURRY + house.pace.gone):
+        assert await app.hear() == "left"
+    await house.all_ended(children)
+    await app.say()
+    status, said = await app.end()
+    assert (status, "silent for" in said) == (0, True)
 
 
 @BOTH

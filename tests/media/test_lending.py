@@ -15,6 +15,7 @@ from tests.media.ends import ends
 from tests.media.restored import turns
 from tests.media.test_frames import frame, told
 from tests.media.test_pictures import picture
+from tests.media.test_process import descriptors
 from utd_rx import ArraySource, Camera, FrameSource, MicrophoneInput, TestPattern, ToneSource
 from utd_rx.audio.observed import ObservableSource
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -198,6 +199,25 @@ async def test_a_loss_told_by_a_failure_of_the_apps_own_is_told_by_what_it_says(
         await until(lambda: len(there.lost) == 2)
         assert (type(there.lost[1]), str(there.lost[1])) == (UTDStreamException, says)
         await port.close()
+
+
+class Wild(Own):
+    """One that does not open, and delivers all the same."""
+
+    async def open(self, sink: Callable[[Any], None]) -> Own:
+        self.sink = sink
+        raise LOST
+
+
+async def test_what_comes_of_one_that_did_not_open_is_nothing() -> None:
+    there, own = Publishing(), Wild()
+    async with ends(NearRoom, Publishing, lambda: there) as port:
+        await refusal(port.publish(own))
+        await turns(20)
+        before = descriptors()
+        own.sink(frame(0))
+        await turns(20)
+        assert descriptors() == before
 
 
 async def test_it_is_opened_as_often_as_it_is_wanted() -> None:

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.media.test_process import descriptors
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.pipe import SCARCE, Pipe
-from utd_rx.media.wire import HEADER, Delivery, Message
+from utd_rx.media.wire import HEADER, Delivery, Message, framed
 from utd_rx.testing.contracts import PATIENCE
 
 
@@ -31,6 +32,14 @@ class End:
         async with asyncio.timeout(PATIENCE):
             while len(self.came) + len(self.ends) < count:  # noqa: ASYNC110 - it comes on the loop
                 await asyncio.sleep(0)
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -123,6 +132,49 @@ async def test_who_writes_to_nobody_is_not_told_and_keeps_nothing(ends: tuple[En
     near.pipe.attach()
     await near.until(1)
     assert near.ends == [None]
+
+
+async def test_what_cannot_be_written_is_told_who_posts_and_its_descriptors_are_closed(
+    ends: tuple[End, End],
+) -> None:
+    near, far = ends
+    handed = os.pipe()
+    with pytest.raises(Exception, match="pickle"):
+        near.pipe.post(Delivery(1, (lambda: None,)), handed)
+    assert not any(map(is_open, handed))
+    near.pipe.post(Delivery(2, ()))
+    far.pipe.attach()
+    await far.until(1)
+    assert far.came == [(Delivery(2, ()), ())]
+
+
+async def test_what_nobody_takes_any_more_is_closed_once(ends: tuple[End, End]) -> None:
+    near, far = ends
+    far.socket.close()
+    handed = os.pipe()
+    near.pipe.post(Delivery(1, ()), handed)
+    assert not any(map(is_open, handed))
+    others = os.pipe()
+    assert others == handed  # the numbers are somebody else's by now
+    near.pipe.close()
+    assert all(map(is_open, others))
+    for descriptor in others:
+        os.close(descriptor)
+
+
+async def test_a_message_whose_descriptors_did_not_come_ends_it_and_nothing_stays_open(
+    ends: tuple[End, End],
+) -> None:
+    near, far = ends
+    before = descriptors()
+    message = framed(Delivery(1, ()), 2)
+    socket.send_fds(near.socket, [message], [near.socket.fileno()])  # one of two
+    far.pipe.attach()
+    await far.until(1)
+    [error] = far.ends
+    assert error is not None
+    assert error.code is UTDErrorCode.MALFORMED_RESPONSE
+    assert descriptors() < before  # its end of the socket is closed, too
 
 
 async def test_nonsense_ends_it_and_says_so(ends: tuple[End, End]) -> None:

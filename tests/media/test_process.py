@@ -189,6 +189,38 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+class Ending(Near):
+    """What stands for a talker of which some calls are to end something."""
+
+    ends = frozenset({"stop", "sleep"})
+
+
+async def test_one_that_stands_still_while_something_is_ended_in_it_is_given_up_sooner(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: Any = process.port(Ending, Talker, "tests.media.far_port:Talker")
+    await there.pid()
+    for name, seconds in (("LOOK", 0.02), ("HURRY", 0.1), ("SILENCE", 1e3), ("BUSY", 1e3)):
+        monkeypatch.setattr(module, name, seconds)
+    async with asyncio.timeout(PATIENCE):
+        assert "silent" in (await refusal(there.stop())).message
+
+
+@pytest.mark.realtime
+async def test_one_that_takes_its_time_to_end_something_is_not(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: Any = process.port(Ending, Talker, "tests.media.far_port:Talker")
+    await there.pid()
+    for name, seconds in (("LOOK", 0.1), ("HURRY", 0.4)):  # less than from one beat to the next
+        monkeypatch.setattr(module, name, seconds)
+    ending = asyncio.ensure_future(there.sleep())
+    await asyncio.wait({ending}, timeout=1.5)
+    assert process.failure is None
+    ending.cancel()
+    await asyncio.wait({ending})
+
+
 @pytest.mark.parametrize("is_closed", [False, True], ids=["silent", "closed"])
 async def test_one_that_has_more_rights_than_the_app_now_and_is_not_to_be_killed_is_given_up(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch, is_closed: bool

@@ -12,6 +12,7 @@ from tests.media.restored import Restored, turns
 from tests.media.test_house import Street, needs
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media.restoring_audio import RestoringAudio
+from utd_rx.media.restoring_room import RestoringRoom
 from utd_rx.media.succession import DEVICES_WITHIN
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
@@ -253,7 +254,7 @@ async def test_who_is_closed_while_it_waits_to_join_starts_no_process() -> None:
     assert len(street.hosts) == 2
 
 
-@pytest.mark.parametrize("news", ["lost", "given_up"])
+@pytest.mark.parametrize("news", ["attach", "lost", "given_up"])
 async def test_an_heir_that_raises_keeps_neither_the_others_nor_the_successor_from_coming(
     news: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -274,3 +275,33 @@ async def test_an_heir_that_raises_keeps_neither_the_others_nor_the_successor_fr
         desk.stage.die()
         await desk.stage.again()
     assert "an heir of a media process raised: RuntimeError" in caplog.text
+
+
+async def test_who_cannot_be_served_is_told_so_and_nobody_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await Desk().opened()
+
+    def raise_it(*_: object) -> None:
+        raise RuntimeError("a port's own")
+
+    for served in (desk.audio, desk.stage.room):
+        monkeypatch.setattr(served, "_make", raise_it)
+    desk.stage.die()
+    await desk.stage.until(lambda event: isinstance(event, ev.Disconnected))
+    for command in (desk.audio.open(desk.card), desk.stage.room.send_data(b"x")):
+        assert "cannot be served" in (await refusal(command)).message
+    assert "an heir of a media process raised: RuntimeError" in caplog.text
+
+
+async def test_who_could_not_join_is_no_heir(caplog: pytest.LogCaptureFixture) -> None:
+    stage = await Restored().joined()
+
+    def raise_it(host: object) -> None:
+        raise RuntimeError("a port's own")
+
+    with pytest.raises(RuntimeError):
+        RestoringRoom(stage.succession, raise_it)  # type: ignore[arg-type] # a fake
+    stage.die()
+    await stage.again()
+    assert "RuntimeError" not in caplog.text

@@ -114,6 +114,7 @@ async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
         over.set()
 
     far = FarEnd(end, broken)
+    far.handlers[Beat] = lambda beat, _: far.pipe.post(beat)
     logging.getLogger().addHandler(_ToTheApp(far))
     loop = asyncio.get_running_loop()
     is_told = False

@@ -138,7 +138,9 @@ class Lending:
             made.shut()
 
     def _over(self, opening: int, task: asyncio.Task[None]) -> None:
-        self._unread += self._openings.pop(opening).unread
+        made = self._openings.pop(opening)
+        made.end()
+        self._unread += made.unread
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("an input failed to close", exc_info=error)
         self._pipe.post(LentShut(opening))
@@ -175,6 +177,10 @@ class _Opening:
         _closing[self.task] = self._source
         self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 
+    def end(self) -> None:
+        """Let nothing more of it cross, whatever the source still delivers."""
+        self._writer.close()
+
     async def _run(self) -> None:
         """Open it, say so, say when it ends, and close it when this is cancelled."""
         if closing := _being_closed(self._source):
@@ -192,10 +198,7 @@ class _Opening:
             self._pipe.post(LentEnded(self._number, await _end_of(stream)))
             await asyncio.get_running_loop().create_future()
         finally:
-            try:
-                await stream.aclose()
-            finally:
-                self._writer.close()
+            await stream.aclose()
 
     def _lost(self, failure: UTDStreamException | None) -> None:
         told = None if failure is None else _crossing(failure)

@@ -91,6 +91,8 @@ class NearEnd:
         """That have come, for whoever watches whether any do."""
         self.has_answered = False
         """Any call, whatever it said."""
+        self.endings = 0
+        """Calls under way that end something, and are to be answered soon."""
         self._attached = attached
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
@@ -346,6 +348,9 @@ class Near:
     heard_out: ClassVar[frozenset[str]] = frozenset()
     """Methods whose sinks hear the rest of what had begun when they were stopped."""
 
+    ends: ClassVar[frozenset[str]] = frozenset()
+    """Methods that leave or close: beside a process that stands still nobody waits for them."""
+
     def __init__(self, end: NearEnd, number: int, shape: type) -> None:
         self._end = end
         self._number = number
@@ -367,7 +372,12 @@ class Near:
         return command
 
     async def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return await self._end.call(self._number, method, args, kwargs, self.undo.get(method))
+        is_ending = method in self.ends
+        self._end.endings += is_ending
+        try:
+            return await self._end.call(self._number, method, args, kwargs, self.undo.get(method))
+        finally:
+            self._end.endings -= is_ending
 
     def _tell(self, method: str, *args: Any, **kwargs: Any) -> Callable[[], None]:
         is_heard_out = method in self.heard_out

@@ -20,6 +20,8 @@ class NearAudio(Near):
 
     undo: ClassVar[Mapping[str, TakeBack]] = {"open": lambda args, _: ("close", args)}
 
+    ends: ClassVar[frozenset[str]] = frozenset(["close"])
+
     def __init__(self, end: NearEnd, number: int, shape: type, *, abilities: Abilities) -> None:
         super().__init__(end, number, shape)
         self.abilities: Final = abilities

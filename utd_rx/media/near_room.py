@@ -38,6 +38,8 @@ class NearRoom(Near):
 
     heard_out: ClassVar[frozenset[str]] = frozenset(["receive_streams"])
 
+    ends: ClassVar[frozenset[str]] = frozenset(["disconnect", "aclose"])
+
     def __init__(self, end: NearEnd, number: int, shape: type) -> None:
         super().__init__(end, number, shape)
         self._held: Final[set[object]] = set()

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.outbound import Outbound
-from utd_rx.media.wire import MAX_DESCRIPTORS, Message, Unframer, framed
+from utd_rx.media.wire import MAX_DESCRIPTORS, Message, Unframer, framed, misunderstood
 from utd_rx.state.reports import report, running_loop
 
 READ: Final = 64 * 1024
@@ -111,7 +111,6 @@ class Pipe:
                 self._loop.remove_reader(self._end)
                 self._loop.remove_writer(self._end)
             self._end.close()
-            _close_all(self._rest_descriptors)
             self._drop_waiting()
             _close_all(self._descriptors)
 
@@ -130,7 +129,11 @@ class Pipe:
         try:
             while self._rest is None and (waiting := self._outbound.take()) is not None:
                 message, descriptors = waiting
-                self._rest = memoryview(framed(message, len(descriptors)))
+                try:
+                    self._rest = memoryview(framed(message, len(descriptors)))
+                except BaseException:  # whoever posted it is told
+                    _close_all(descriptors)
+                    raise
                 self._rest_descriptors = descriptors
                 self._send()
         finally:
@@ -160,12 +163,13 @@ class Pipe:
                 return
             # The other end is gone, which whoever reads is told.
             self._is_deaf, self._rest = True, None
-            _close_all(self._rest_descriptors)
             self._drop_waiting()
         else:
             self._rest = None
 
     def _drop_waiting(self) -> None:
+        _close_all(self._rest_descriptors)
+        self._rest_descriptors = ()  # by now the numbers may be somebody else's
         while (waiting := self._outbound.take()) is not None:
             _close_all(waiting[1])
 
@@ -218,6 +222,8 @@ class Pipe:
                 self._incoming.feed(data)
                 while not self._is_closed and (found := self._incoming.next()) is not None:
                     message, count = found
+                    if count > len(self._descriptors):
+                        raise misunderstood("descriptors that did not come")
                     self._give(message, tuple(self._descriptors.popleft() for _ in range(count)))
                 if self._is_closed or len(data) < READ:
                     return

@@ -43,8 +43,8 @@ BOOT: Final = (
 """It ends by itself even where an import hangs; from its first sign of life on it sees to that. Of
 another version than the app it calls nothing, as it may expect something else."""
 
-LOOK: Final = 1.25
-"""Seconds between looks whether the child still says something: more than between two beats."""
+LOOK: Final = 0.5
+"""Seconds between looks whether the child still says something."""
 
 SILENCE: Final = 5.0
 """Seconds of this loop's running without a sign of life, after which the child is given up."""
@@ -54,6 +54,10 @@ PATIENCE: Final = 30.0
 
 BUSY: Final = 10.0
 """As much while its loop is at work, which it may be for long on such a machine, or for ever."""
+
+HURRY: Final = 1.0
+"""As much while the app waits to have left a room or closed a device, which asks for a sign of life
+at each look."""
 
 HOSTED: Final = "utd_rx.media.hosted"
 """What makes the ports."""
@@ -107,8 +111,7 @@ class MediaProcess:
         self._end.handlers.update({ChildLog: _log, Beat: _nothing})
         self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
         self._failure: str | None = None
-        self._silent = self._idle = self._seen = 0
-        self._work: int | None = None
+        self._silent = self._idle = self._unanswered = self._seen = self._work = 0
         self._closing: asyncio.Task[None] | None = None
         self._left = weakref.finalize(self, _leave, self._child, self._end, self._words)
 
@@ -209,15 +212,18 @@ class MediaProcess:
         loop = self._end.pipe.loop
         if self._failure is not None or self._closing is not None or loop is None:
             return
-        is_heard = self._end.messages != self._seen
-        work = None if is_heard else _work(self.pid)
-        is_at_work = None not in (work, self._work) and work != self._work
+        work = _work(self.pid)
+        is_heard, is_at_work = self._end.messages != self._seen, work != self._work
         self._silent = 0 if is_heard else self._silent + 1
         self._idle = 0 if is_heard or is_at_work else self._idle + 1
+        self._unanswered = min(self._unanswered + 1, self._idle) if self._end.endings else 0
         self._seen, self._work = self._end.messages, work
         silent, idle = self._silent * LOOK, self._idle * LOOK
         is_up = bool(self._seen)
-        if (is_up and idle >= SILENCE) or silent >= (BUSY if is_up else PATIENCE):
+        if self._end.endings:
+            self._end.pipe.post(Beat())  # which it answers
+        is_still = idle >= SILENCE or self._unanswered * LOOK > HURRY
+        if (is_up and is_still) or silent >= (BUSY if is_up else PATIENCE):
             _kill(self._child)
             self._over(f"silent for {silent:g} s")
         else:

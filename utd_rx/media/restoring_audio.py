@@ -15,7 +15,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, foreign_failure
-from utd_rx.media.succession import Succession
+from utd_rx.media.succession import Succession, unserved
 from utd_rx.models.device_state import FLOOR_DBFS
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.frozen_map import FrozenMap
@@ -277,24 +277,16 @@ class RestoringAudio:
 
     async def _there(self, key: DeviceKey) -> AudioPort:
         self._find(key)
-        while self._far is None:
+        if self._far is None:
             await self._succession.host()
+        if self._far is None:
+            raise unserved()
         return self._far
 
     async def _ask(
         self, key: DeviceKey, command: Callable[[AudioPort], Coroutine[Any, Any, None]]
     ) -> None:
-        """Give a command; to the next process where the one that was to carry it out had died
-        before it did anything for anybody, which nobody saw until now."""
-        while True:
-            far = await self._there(key)
-            host = self._host
-            try:
-                return await command(far)
-            except UTDStreamException:
-                if host.failure is None or host.has_served:
-                    raise
-            await asyncio.sleep(0)  # its end is told behind the calls that failed by it
+        await self._succession.ask(lambda: self._there(key), command)
 
     def _lives(self, far: AudioPort) -> bool:
         return self._far is far and self._host.failure is None

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.media import wished as wishes
-from utd_rx.media.succession import Succession
+from utd_rx.media.succession import Succession, unserved
 from utd_rx.media.wished import StandingKey, Wished
 from utd_rx.models.methods import MethodInvocation
 from utd_rx.ports.data import SelfDescription
@@ -109,6 +109,8 @@ class RestoringData:
             if self._is_closed:
                 raise conflict(ConflictReason.CLOSED, "The room is closed.")
             await self._succession.host(lambda: not self._is_closed)
+            if self._far is None and not self._is_closed:
+                raise unserved()
             if self._far is not None and self._settled.is_set():
                 return self._far
 
@@ -128,19 +130,6 @@ class RestoringData:
                 if self._lives(far):
                     return result
             await asyncio.sleep(0)  # heirs are told of a death behind the calls it has ended
-
-    async def _once(self, command: Callable[[RoomPort], Coroutine[Any, Any, T]]) -> T:
-        """Tell the room of this life what is not told twice; again, once, only where its process
-        had died before it did anything for anybody, which nobody saw until now."""
-        far = await self._there()
-        host = self._host
-        try:
-            return await command(far)
-        except UTDStreamException:
-            if host.failure is None or host.has_served:
-                raise
-        await asyncio.sleep(0)  # as in `_outlive`
-        return await command(await self._there())
 
     async def _state(self, command: Callable[[RoomPort], Coroutine[Any, Any, None]]) -> None:
         """Tell the room of this life what is kept already: where it dies, its successor is told."""

@@ -27,7 +27,7 @@ from utd_rx.media.carrying_out import carry_out
 from utd_rx.media.held_back import HeldEvents
 from utd_rx.media.lacking import JoinAgain, PublishAgain, Step
 from utd_rx.media.restoring_media import RestoringMedia
-from utd_rx.media.succession import Succession
+from utd_rx.media.succession import Succession, unserved
 from utd_rx.media.wished import JoinedAt
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
@@ -119,7 +119,7 @@ class RestoringRoom(RestoringMedia):
             return far, snapshot
 
         try:
-            far, snapshot = await self._once(join)
+            far, snapshot = await self._succession.ask(self._there, join, tries=2)
             self._wished = wishes.joined(self._wished, address, snapshot)
             early = self._early.taken()
             for event in early:
@@ -171,6 +171,8 @@ class RestoringRoom(RestoringMedia):
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
 
     async def aclose(self) -> None:
+        """See `RoomPort`. A process that stands still is given up for it, within 1.5 s; as for
+        `disconnect`, what else lives there goes on in the next one."""
         if self._closing is None:
             name = "utd_rx.media: close a room"
             self._closing = asyncio.get_running_loop().create_task(self._close(), name=name)
@@ -223,9 +225,10 @@ class RestoringRoom(RestoringMedia):
             self._end(ev.Disconnected(DisconnectReason.MEDIA_FAILURE))
 
     async def restore(self) -> None:
-        if self._far is None or not self._wished.is_joined:
-            return
-        far = self._far
+        if (far := self._far) is None:
+            return self.given_up(unserved())
+        if not self._wished.is_joined:
+            return None
         try:
             async with asyncio.timeout(RESTORE_WITHIN):
                 await self._bring_back(far)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import groupby
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
@@ -38,6 +38,10 @@ class Host(Protocol):
     def has_come_up(self) -> bool:
         """Whether it has ever said anything."""
 
+    @property
+    def has_served(self) -> bool:
+        """Whether anybody has had an answer from it."""
+
     def on_end(self, callback: Callable[[UTDStreamException], None]) -> Callable[[], None]:
         """Call back once on the loop when it has died, behind all calls that were under way; call
         the result to stop."""
@@ -47,6 +51,8 @@ class Host(Protocol):
 
 
 H = TypeVar("H", bound=Host)
+P = TypeVar("P")
+T = TypeVar("T")
 
 
 class Heir(Protocol):
@@ -121,10 +127,10 @@ class Succession(Generic[H]):
 
     def join(self, heir: Heir) -> None:
         """Let `heir` be served in this process, if there is one, and in all that follow."""
-        self._heirs.append(heir)
-        self._heirs.sort(key=lambda one: one.rank)
         if self._host is not None:
             heir.attach(self._host)
+        self._heirs.append(heir)
+        self._heirs.sort(key=lambda one: one.rank)
 
     def leave(self, heir: Heir) -> None:
         """It is over. Idempotent."""
@@ -155,6 +161,24 @@ class Succession(Generic[H]):
             if not is_wanted():
                 raise _closed()
             self._try()
+
+    async def ask(
+        self,
+        there: Callable[[], Awaitable[P]],
+        command: Callable[[P], Awaitable[T]],
+        tries: int = MAX_DEATHS + 1,
+    ) -> T:
+        """Give a command to the port that is `there`; to the one in the next process only where
+        this one had died before it did anything for anybody, which nobody saw until now."""
+        while True:
+            port, host = await there(), self._host
+            tries -= 1
+            try:
+                return await command(port)
+            except UTDStreamException:
+                if host is None or host.failure is None or host.has_served or not tries:
+                    raise
+            await asyncio.sleep(0)  # its end is told behind the calls that failed by it
 
     async def rest(self) -> None:
         """End the one that lives, of which nothing is wanted any more; another one is started when
@@ -224,8 +248,7 @@ class Succession(Generic[H]):
     def _serve(self, host: H) -> None:
         self._host = host
         self._unlisten = host.on_end(partial(self._ended, host))
-        for heir in tuple(self._heirs):
-            heir.attach(host)
+        self._tell("attach", host)
 
     def _ended(self, host: H, failure: UTDStreamException) -> None:
         self._host = None
@@ -251,11 +274,13 @@ class Succession(Generic[H]):
         self._died = self._died.after(self._clock.now())
         logger.warning("%s", failure.message)
 
-    def _tell(self, news: Literal["lost", "given_up"], failure: UTDStreamException) -> None:
+    def _tell(
+        self, news: Literal["attach", "lost", "given_up"], what: H | UTDStreamException
+    ) -> None:
         """Tell every heir; one that raises keeps none of the others from hearing it."""
         for heir in tuple(self._heirs):
             try:
-                getattr(heir, news)(failure)
+                getattr(heir, news)(what)
             except Exception as error:  # noqa: BLE001 - reported
                 report(error, "an heir of a media process")
 
@@ -320,3 +345,9 @@ async def _restored(heir: Heir) -> None:
 
 def _closed() -> UTDStreamException:
     return conflict(ConflictReason.CLOSED, "the media process is closed")
+
+
+def unserved() -> UTDStreamException:
+    """Return why nothing can be done for an heir that raised when it was attached."""
+    words = "it cannot be served in the media process, for a reason that was reported"
+    return UTDStreamException(words, code=UTDErrorCode.UNKNOWN)

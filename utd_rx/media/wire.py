@@ -320,7 +320,7 @@ def unpickled(words: bytes, *, is_error: bool) -> tuple[Any, bool]:
     try:
         return pickle.loads(words), is_error  # noqa: S301 - see the module
     except Exception as error:  # noqa: BLE001 - whatever somebody else's class raises
-        return _lost(f"no result ({said(error)})"), True
+        return misunderstood(f"no result ({said(error)})"), True
 
 
 def framed(message: Message, descriptors: int = 0) -> bytes:
@@ -345,7 +345,7 @@ class Unframer:
         while len(self._bytes) >= HEADER.size:
             length, descriptors = HEADER.unpack_from(self._bytes)
             if length > MAX_MESSAGE or descriptors > MAX_DESCRIPTORS:
-                raise _lost("a message too long")
+                raise misunderstood("a message too long")
             end = HEADER.size + length
             if len(self._bytes) < end:
                 break
@@ -356,7 +356,7 @@ class Unframer:
             except Exception as error:
                 is_whole = body.startswith(pickle.PROTO) and body.endswith(pickle.STOP)
                 if descriptors or not is_whole:  # nobody would take the descriptors
-                    raise _lost(f"no message ({said(error)})") from error
+                    raise misunderstood(f"no message ({said(error)})") from error
                 words = said(error)
                 logger.error("a message that cannot be made here is lost: %s", words)  # noqa: TRY400 - somebody else's words
             else:
@@ -364,7 +364,8 @@ class Unframer:
         return None
 
 
-def _lost(what: str) -> UTDStreamException:
+def misunderstood(what: str) -> UTDStreamException:
+    """Return what is raised when the two ends have lost each other."""
     return UTDStreamException(
         f"the app and its media process do not understand each other: {what}",
         code=UTDErrorCode.MALFORMED_RESPONSE,
