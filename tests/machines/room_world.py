@@ -322,7 +322,10 @@ class RoomWorld:
         for effect in effects:
             if isinstance(effect, CancelTrack):
                 # What LiveKit has done already comes back all the same.
-                client.tasks = [t for t in client.tasks if not isinstance(t, OpenTrack)]
+                client.tasks = [
+                    effect if isinstance(t, OpenTrack) and t.source is effect.source else t
+                    for t in client.tasks
+                ]
             elif isinstance(effect, DisconnectRoom):
                 self._hang_up(client, 20.0)
             elif not isinstance(effect, EndWait):
@@ -481,6 +484,8 @@ class RoomWorld:
             case CloseTrack(source=source, epoch=epoch, track_sid=sid):
                 client.tracks.discard(sid)
                 self.closed(who, sid)
+                return (TrackClosed(source, epoch),)
+            case CancelTrack(source=source, epoch=epoch):
                 return (TrackClosed(source, epoch),)
             case Rejoin(epoch=epoch):
                 connection = client.state.session.connection

@@ -140,9 +140,28 @@ def test_of_quick_toggles_the_last_one_wins() -> None:
     driver.grant(True)
     for enabled in (True, False, True, False):
         driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
-    assert driver.take() == [OpenTrack(TrackSource.MICROPHONE, 0)]
-    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))
+    opening, giving_up = (
+        OpenTrack(TrackSource.MICROPHONE, 0),
+        CancelTrack(TrackSource.MICROPHONE, 0),
+    )
+    assert driver.take() == [opening, giving_up]
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))  # it was open already
     assert driver.take() == [MuteTrack(TrackSource.MICROPHONE, 0, "TR_1", muted=True)]
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_what_is_switched_off_while_it_opens_is_given_up_and_then_opened_if_it_is_wanted(
+    is_wanted: bool,
+) -> None:
+    driver = Driver()
+    driver.grant(True)
+    for enabled in (True, False, is_wanted):
+        driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
+    opening = OpenTrack(TrackSource.MICROPHONE, 0)
+    assert driver.take() == [opening, CancelTrack(TrackSource.MICROPHONE, 0)]
+    driver.fact(TrackClosed(TrackSource.MICROPHONE, 0))
+    assert driver.take() == [opening] * is_wanted
+    assert driver.now.is_settled is not is_wanted
 
 
 def test_losing_the_grant_unpublishes_at_once_and_ends_the_intent() -> None:
@@ -303,11 +322,10 @@ class PublishingMachine(RuleBasedStateMachine):
 
     def absorb(self) -> None:
         for effect in self.driver.take():
-            if isinstance(effect, CancelTrack):
+            if isinstance(effect, CancelTrack):  # in the place of what it ends, if that goes on
                 self.outstanding = [
-                    e
+                    effect if isinstance(e, OpenTrack) and e.epoch == effect.epoch else e
                     for e in self.outstanding
-                    if not (isinstance(e, OpenTrack) and e.epoch == effect.epoch)
                 ]
             else:
                 self.outstanding.append(effect)
@@ -361,6 +379,8 @@ class PublishingMachine(RuleBasedStateMachine):
                 self.driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, epoch, muted))
             case CloseTrack(TrackSource.MICROPHONE, epoch=epoch, track_sid=sid):
                 self.live.discard(sid)
+                self.driver.fact(TrackClosed(TrackSource.MICROPHONE, epoch))
+            case CancelTrack(TrackSource.MICROPHONE, epoch=epoch):
                 self.driver.fact(TrackClosed(TrackSource.MICROPHONE, epoch))
         self.absorb()
 

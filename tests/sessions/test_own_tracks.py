@@ -65,3 +65,18 @@ async def test_a_track_that_nobody_wants_any_more_is_not_opened(joined: Stage) -
     joined.room.gate.set()
     await settle()
     assert joined.room.tracks == ()
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+async def test_what_hangs_as_it_opens_is_off_at_once(joined: Stage, is_wanted: bool) -> None:
+    joined.room.gate.clear()
+    taking = asyncio.ensure_future(joined.session.take_seat(0))
+    await settle()
+    await joined.session.set_microphone(False)
+    assert not joined.session.microphone_enabled.value
+    later = asyncio.ensure_future(joined.session.set_microphone(is_wanted))
+    joined.room.gate.set()
+    await later
+    await asyncio.wait({taking})
+    await settle()
+    assert len(joined.room.tracks) == is_wanted

@@ -8,6 +8,7 @@ again at what is wanted now, so of several quick toggles the last one wins:
 | --- | --- | --- |
 | on, granted | no | open |
 | on, granted | yes, muted | unmute |
+| off, granted | being opened | give it up: a device may hang, and nobody waits for that |
 | off, granted | yes, unmuted | mute: the next "on" is then immediate |
 | off, granted; of a screen, or to be closed | yes | close |
 | any, not granted | yes | close, at once: LiveKit does not do it for us |
@@ -24,6 +25,7 @@ after the new connection, and what is wanted by then is published when it is the
 
 from __future__ import annotations
 
+from collections.abc import Set
 from enum import Enum
 from typing import Final
 
@@ -66,8 +68,13 @@ class Operation(Enum):
     """What is under way at the room port."""
 
     OPEN = "open"
+    GIVE_UP = "give up"
     MUTE = "mute"
     CLOSE = "close"
+
+
+_OPENING: Final = frozenset({Operation.OPEN, Operation.GIVE_UP})
+"""What is under way when a track comes."""
 
 
 @frozen
@@ -148,14 +155,14 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
             return evolve(publishing, is_wanted=is_kept, closes=fact.closes)
         case facts.TrackOpened(epoch=epoch, track=track):
             early = [known for known in publishing.early if known.sid == track.sid]
-            finished = _finished(publishing, epoch, Operation.OPEN, track)
+            finished = _finished(publishing, epoch, _OPENING, track)
             return _followed(finished, early[-1]) if early else finished
         case facts.TrackMuteChanged(epoch=epoch, muted=muted):
             known = publishing.track
             changed = None if known is None else evolve(known, is_muted=muted)
-            return _finished(publishing, epoch, Operation.MUTE, changed)
+            return _finished(publishing, epoch, {Operation.MUTE}, changed)
         case facts.TrackClosed(epoch=epoch):
-            return _finished(publishing, epoch, Operation.CLOSE, None)
+            return _finished(publishing, epoch, {Operation.CLOSE, Operation.GIVE_UP}, None)
         case facts.TrackFailed(epoch=epoch, error=error) if epoch == publishing.epoch:
             # The intent ends with the failure: trying again is the app's decision. A track that
             # could not be taken down is not tried again either: the connection is in its way.
@@ -180,7 +187,7 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
             return evolve(publishing, track=None, is_wanted=False, failure=error)
         case e.LocalVideoInterrupted(track_sid=sid, error=error):
             # Like a mute, it may be told before the publication has answered.
-            is_ours = _is_ours(publishing, sid) or publishing.operation is Operation.OPEN
+            is_ours = _is_ours(publishing, sid) or publishing.operation in _OPENING
             return evolve(publishing, lost=error, lost_sid=sid) if is_ours else publishing
         case e.LocalVideoResumed(track_sid=sid) if sid == publishing.lost_sid:
             return evolve(publishing, lost=None)
@@ -191,7 +198,7 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
         case e.TrackMuted(track=track) | e.TrackUnmuted(track=track) if track.source is source:
             if _is_ours(publishing, track.sid):
                 return _followed(publishing, track)
-            if publishing.operation is Operation.OPEN:
+            if publishing.operation in _OPENING:
                 return evolve(publishing, early=(*publishing.early, track)[-MAX_EARLY:])
             return publishing
     return publishing
@@ -253,6 +260,8 @@ def _next_operation(
 ) -> tuple[Operation, Effect] | tuple[None, None]:
     """Choose the next operation, if any: the table above."""
     track, epoch, is_wanted = publishing.track, publishing.epoch, publishing.is_wanted
+    if publishing.operation is Operation.OPEN and not is_wanted:
+        return Operation.GIVE_UP, facts.CancelTrack(source, epoch)
     if publishing.operation is not None:
         return None, None
     if track is None:
@@ -268,9 +277,12 @@ def _next_operation(
 
 
 def _finished(
-    publishing: Publishing, epoch: int, operation: Operation, track: TrackPublication | None
+    publishing: Publishing,
+    epoch: int,
+    operations: Set[Operation | None],
+    track: TrackPublication | None,
 ) -> Publishing:
-    if epoch != publishing.epoch or publishing.operation is not operation:
+    if epoch != publishing.epoch or publishing.operation not in operations:
         return evolve(publishing, late=publishing.late + 1)
     return evolve(publishing, operation=None, track=track, failure=None, early=())
 

@@ -230,6 +230,7 @@ class MediaSession(
     async def set_microphone(self, enabled: bool) -> None:
         """Switch the microphone on or off; toggles are serialised and the last one wins.
 
+        What is being opened as it is switched off is given up: a device that hangs holds up nobody.
         In an outage it waits for what follows. What it could not do is not done later; what was on
         before, and not switched off since, is again.
 

@@ -127,6 +127,9 @@ class OwnTracks:
             with self._telling_failure(effect):
                 track = await self._room.publish(self.require_source(effect.source), effect.source)
                 self._runner.offer(facts.TrackOpened(effect.source, effect.epoch, track))
+        except asyncio.CancelledError:
+            self._runner.offer(facts.TrackClosed(effect.source, effect.epoch))
+            raise
         finally:
             del self._opening[key]
 
