@@ -34,8 +34,8 @@ def own_news(wished: Wished) -> tuple[list[ev.RoomEvent], list[ev.RoomEvent]]:
 
 
 def _moved(wished: Wished, own: OwnTrack) -> Iterator[ev.RoomEvent]:
-    """Yield its new sid, and then the server's mute as one: intents follow that, and would undo what
-    came with a new sid."""
+    """Yield its new sid, and then the server's mute as one: an intent follows that, and would undo
+    what came with a new sid."""
     track, known = own.track, own.known
     if track.sid != known.sid:
         yield ev.LocalTrackRepublished(evolve(track, is_muted=known.is_muted), known.sid)
