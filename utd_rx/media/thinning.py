@@ -1,8 +1,8 @@
 """What of things told may be left out while nobody hears them: pure rules, by what they are.
 
 State is told again as a whole by each event about it, so of those about one thing the last is
-enough; a snapshot takes the place of everything before it, but for own tracks. Data is no state: the newest is kept up
-to a bound, and what went is counted.
+enough; a snapshot takes the place of everything before it, but for what intents of own tracks
+follow. Data is no state: the newest is kept up to a bound, and what went is counted.
 """
 
 from __future__ import annotations
