@@ -56,6 +56,16 @@ async def test_what_has_another_sid_once_its_source_is_replaced_has_that_source(
     assert list(stage.now.sources.values()) == [other]
 
 
+async def test_what_is_muted_while_it_gets_another_sid_does_not_come_back() -> None:
+    stage, track = await camera()
+    await stage.room.set_muted(track.sid, True)
+    stage.now.emit(ev.LocalTrackRepublished(evolve(track, sid="TR_new"), track.sid))
+    await turns(2)
+    stage.die()
+    await stage.again()
+    assert stage.now.tracks == ()
+
+
 async def unmuting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[Restored, TrackPublication, Held, asyncio.Task[None]]:

@@ -117,8 +117,8 @@ class RestoringMedia(RestoringData):
         try:
             await self._state(lambda far: far.set_muted(there, muted))
         except UTDStreamException:
-            is_muted = muted or wishes.as_told(self._wished, own.track).is_muted
-            self._wished = wishes.muted(self._wished, track_sid, is_muted)
+            if not muted and wishes.as_told(self._wished, own.track).is_muted:
+                self._wished = wishes.muted(self._wished, track_sid, True)
             raise
 
     async def _set_unknown(self, track_sid: str, muted: bool) -> None:
@@ -160,7 +160,8 @@ class RestoringMedia(RestoringData):
 
     async def _published_again(self, step: PublishAgain, track: TrackPublication) -> None:
         """Tell that what was muted is published again, and the room what has changed meanwhile."""
-        before, sid = self._wished.tracks.get(step.own.track.sid), step.own.track.sid
+        sid = step.own.track.sid
+        before = self._wished.tracks.get(sid)
         amends = tuple(lacking.amends(self._wished, step, track))
         self._wished = lacking.done(self._wished, step, track)
         now = self._wished.tracks.get(track.sid)
@@ -177,7 +178,8 @@ class RestoringMedia(RestoringData):
 
         await self._state(amend)
         if now is not None and now.source is not step.own.source:
-            await self.replace(track.sid, cast("VideoInput", now.source))
+            other = cast("VideoInput", now.source)
+            await self._state(lambda far: far.replace(track.sid, other))
 
     # --- what is received -----------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """`RestoringRoom`: a room port over rooms of media processes, one after the other.
 
 A process that dies looks to whoever listens like LiveKit's own full reconnect: `Reconnecting`, and
-once its successor is joined and all is there again that was wanted, `LocalTrackRepublished` and
+once its successor is joined and all is there again that was wanted, what became of own tracks and
 `Reconnected` in one delivery, with the room as it is then. So nobody leaves a roster to come back a
 moment later, and the numbers of receptions stay what they were. What was under way fails. Where
 restoring fails the connection has ended by a media failure, and whoever wants to connects anew.

@@ -277,8 +277,10 @@ def told(wished: Wished, event: ev.RoomEvent) -> Wished:
         case ev.LocalTrackFailed(track_sid=sid, error=error):
             return unpublished(wished, sid, error)
         case ev.LocalTrackRepublished(track=track, previous_sid=sid):
-            own = wished.tracks.get(sid)
-            return wished if own is None else republished(wished, own, track)
+            if (own := wished.tracks.get(sid)) is None:
+                return wished
+            # Of its mute this says what was so when it was asked for: mutes are told as such.
+            return republished(wished, own, evolve(track, is_muted=own.track.is_muted))
         case ev.TrackMuted(track=track) | ev.TrackUnmuted(track=track):
             own = wished.tracks.get(track.sid)
             return wished if own is None else _set(wished, _now(wished, own, track))
@@ -326,11 +328,12 @@ def died(wished: Wished) -> Wished:
 
 
 def as_told(wished: Wished, track: TrackPublication) -> TrackPublication:
-    """Return an own track that was just published as the room has told it since, which may be
-    before the publication has answered."""
+    """Return an own track muted or not as the room has told it, which may be before its publication
+    has answered."""
     local = wished.roster.local
     here = () if local is None else local.tracks
-    return next((known for known in here if known.sid == track.sid), track)
+    muted = (known.is_muted for known in here if known.sid == track.sid)
+    return evolve(track, is_muted=next(muted, track.is_muted))
 
 
 def remote_sids(wished: Wished) -> dict[str, bool]:
