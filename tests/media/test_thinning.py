@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -73,6 +73,10 @@ EVENTS = st.lists(
             *(ev.ParticipantNameChanged(who, n) for who in PEOPLE for n in "cd"),
             *(ev.ParticipantMetadataChanged(who, n) for who in PEOPLE for n in "ef"),
             *(kind("ana", track) for track in TRACKS for kind in OF_TRACKS),
+            *(
+                (ev.TrackMuted if track.is_muted else ev.TrackUnmuted)("me", track)
+                for track in TRACKS
+            ),
             *map(ev.LocalTrackPublished, TRACKS),
             *map(ev.LocalTrackUnpublished, TRACKS),
             ev.LocalTrackRepublished(TRACKS[0], "TR_2"),
@@ -109,9 +113,25 @@ def folded(events: Sequence[ev.RoomEvent]) -> tuple[object, ...]:
     return people, roster.metadata, roster.room_name, roster.room_sid, is_out
 
 
+def own_mutes(events: Sequence[ev.RoomEvent]) -> dict[str, bool]:
+    """What is told of the mutes of own tracks last, as intents follow it."""
+    return {
+        event.track.sid: event.track.is_muted
+        for event in events
+        if isinstance(event, ev.TrackMuted | ev.TrackUnmuted) and event.identity == "me"
+    }
+
+
 @given(EVENTS)
 def test_what_is_left_leads_to_the_same_state(events: list[ev.RoomEvent]) -> None:
     assert folded(thinned(events)) == folded(events)
+
+
+@given(EVENTS)
+@example([ev.TrackMuted("me", TRACKS[1]), ev.Reconnected(ev.RoomSnapshot("again", ME))])
+@example([ev.TrackUnmuted("me", TRACKS[0]), ev.RoomMoved(ev.RoomSnapshot("moved", ME))])
+def test_own_mutes_are_left_though_a_snapshot_follows(events: list[ev.RoomEvent]) -> None:
+    assert own_mutes(thinned(events)) == own_mutes(events)
 
 
 @given(EVENTS, EVENTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.media.restored import BEN, FACE
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
 from utd_rx.media.lacking import SubscribeAgain
@@ -12,6 +13,7 @@ from utd_rx.media.wished import JoinedAt, Wished
 from utd_rx.models import events as ev
 from utd_rx.models.participant import LocalParticipant
 
+NO = UTDStreamException("no", code=UTDErrorCode.SERVER)
 ROOM = ev.RoomSnapshot("room", LocalParticipant("me"), remotes=(BEN,))
 
 
@@ -32,7 +34,7 @@ def test_of_a_track_that_is_gone_no_word_is_kept(gone: ev.RoomEvent) -> None:
     wished = wishes.told(unsubscribed(), gone)
     assert not wished.subscribed
     step = SubscribeAgain(FACE.sid, False)  # which was on its way
-    assert lacking.done(wished, step) == lacking.refused(wished, step) == wished
+    assert lacking.done(wished, step) == lacking.refused(wished, step, NO) == wished
 
 
 def test_the_word_on_a_track_outlasts_what_it_led_to() -> None:

@@ -22,12 +22,14 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.media.wished import (
     JoinedAt,
     OwnDataTrack,
     OwnTrack,
     Wished,
     WishedReception,
+    as_told,
     data_published,
     receives,
     remote_sids,
@@ -140,8 +142,11 @@ def done(wished: Wished, step: Step, result: Any = None) -> Wished:
             now = wished.tracks.get(own.track.sid)
             if now is None:
                 return wished
-            track = evolve(result, is_muted=now.track.is_muted)
-            return republished(wished, now, track)
+            if result.sid in wished.over:
+                return unpublished(wished, own.track.sid)
+            track = as_told(wished, result)
+            is_muted = now.track.is_muted or track.is_muted
+            return republished(wished, now, evolve(track, is_muted=is_muted))
         case ReceiveAgain(number=number):
             reception = wished.receptions.get(number)
             if reception is None:
@@ -187,18 +192,20 @@ def amends(wished: Wished, step: Step, result: Any) -> Iterator[tuple[Any, ...]]
 
 def given_up(wished: Wished) -> Wished:
     """Return it without what does not come any more: the server is the authority."""
-    tracks = ((sid, own) for sid, own in wished.tracks.items() if own.there or own.track.is_muted)
+    for sid, own in wished.tracks.items():
+        if own.there is None and not own.track.is_muted:
+            wished = unpublished(wished, sid)
     receptions = (item for item in wished.receptions.items() if item[1].there is not None)
-    return evolve(wished, tracks=FrozenMap(tracks), receptions=FrozenMap(receptions), is_said=True)
+    return evolve(wished, receptions=FrozenMap(receptions), is_said=True)
 
 
-def refused(wished: Wished, step: Step) -> Wished:
-    """Return it without what the room of this life has refused."""
+def refused(wished: Wished, step: Step, error: UTDStreamException) -> Wished:
+    """Return it without what the room of this life has refused, and why."""
     match step:
         case SubscribeAgain(track_sid=sid):
             return evolve(wished, subscribed=wished.subscribed.remove(sid))
         case PublishAgain(own=own):
-            return unpublished(wished, own.track.sid)
+            return unpublished(wished, own.track.sid, error)
         case ReceiveAgain(number=number):
             return receives(wished, number, None)
         case PublishDataAgain(number=number):

@@ -14,15 +14,18 @@ What becomes of a command that is under way when the process dies:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import evolve
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
+from utd_rx.media.lacking import PublishAgain
 from utd_rx.media.restoring_data import RestoringData
 from utd_rx.media.succession import Succession
 from utd_rx.media.wished import OwnDataTrack, OwnTrack, WishedReception
@@ -64,6 +67,7 @@ class RestoringMedia(RestoringData):
         self._needs = needs
         self._dropped = dropped
         self._voices: dict[int, living.Voice] = {}
+        self._news = asyncio.Event()  # of the room, and of what is wished of it
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
         """Keep what changes the wish, and tell it."""
@@ -99,50 +103,83 @@ class RestoringMedia(RestoringData):
         if own is None or own.there is not None:
             await far.replace(track_sid if own is None else own.there or "", source)
         if own is not None:
-            self._wished = wishes.changed(self._wished, own, source=source)
+            self._wished = wishes.fed(self._wished, own.track.sid, source)
 
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         own = self._wished.own(track_sid)
         if own is None:
-            return await self._state(lambda far: far.set_muted(track_sid, muted))
-        track = evolve(own.track, is_muted=muted)
-        if own.there is not None:
-            # Kept before it is done: what was muted never comes back to be heard.
-            self._wished = wishes.changed(self._wished, own, track=track)
-            there = own.there
-            return await self._state(lambda far: far.set_muted(there, muted))
-        if own.track.is_muted is not muted:
-            await self._set_absent(own, muted)
-        return None
+            return await self._set_unknown(track_sid, muted)
+        there = own.there
+        if there is None:
+            return await self._set_absent(own, muted)
+        # Kept before it is done: what was muted never comes back to be heard.
+        self._wished = wishes.muted(self._wished, track_sid, muted)
+        try:
+            await self._state(lambda far: far.set_muted(there, muted))
+        except UTDStreamException:
+            if not muted and wishes.as_told(self._wished, own.track).is_muted:
+                self._wished = wishes.muted(self._wished, track_sid, True)
+            raise
+
+    async def _set_unknown(self, track_sid: str, muted: bool) -> None:
+        """Mute or unmute what is being published, or over; whoever means another is told so."""
+        local = self._wished.roster.local
+        here = () if local is None else (track.sid for track in local.tracks)
+        if track_sid in here or not self._wished.is_joined:
+            await self._state(lambda far: far.set_muted(track_sid, muted))
+        elif track_sid not in self._wished.over:
+            raise _not_here(track_sid)
 
     async def _set_absent(self, own: OwnTrack, muted: bool) -> None:
         """Mute or unmute what is not published in this life, or not yet."""
-        track = evolve(own.track, is_muted=muted)
+        sid = own.track.sid
+        if own.track.is_muted is muted:
+            return
+        self._wished = wishes.muted(self._wished, sid, muted)
+        self._news.set()
         if muted:
-            self._wished = wishes.changed(self._wished, own, track=track)
-            return None
+            return
 
-        async def publish(far: RoomPort) -> TrackPublication | None:
-            now = self._wished.own(own.track.sid)
-            if now is None or now.there is not None:
+        async def publish(far: RoomPort) -> tuple[PublishAgain, TrackPublication] | None:
+            now = self._wished.own(sid)
+            if now is None or now.there is not None or now.track.is_muted:
                 return None
-            return await far.publish(now.source, now.track.source)
+            return PublishAgain(now), await far.publish(now.source, now.track.source)
 
-        republished = await self._outlive(publish)
-        now = self._wished.own(own.track.sid)
-        if republished is None:
-            return await self.set_muted(own.track.sid, muted)
-        if now is None:  # it was taken down meanwhile
-            return await self._state(lambda far: far.unpublish(republished.sid))
-        self._wished = wishes.republished(self._wished, now, republished)
-        identity = self._wished.roster.identity
-        self._pass(
-            (
-                ev.LocalTrackRepublished(republished, now.track.sid),
-                ev.TrackUnmuted(identity, republished),
-            )
-        )
-        return None
+        try:
+            published = await self._outlive(publish)
+        except BaseException:
+            known = self._wished.own(sid)
+            if known is not None and known.there is None:
+                self._wished = wishes.muted(self._wished, sid, True)
+            raise
+        if published is not None:
+            await self._published_again(*published)
+        elif self._wished.own(sid) is None:
+            raise _not_here(sid)
+
+    async def _published_again(self, step: PublishAgain, track: TrackPublication) -> None:
+        """Tell that what was muted is published again, and the room what has changed meanwhile."""
+        sid = step.own.track.sid
+        before = self._wished.tracks.get(sid)
+        amends = tuple(lacking.amends(self._wished, step, track))
+        self._wished = lacking.done(self._wished, step, track)
+        now = self._wished.tracks.get(track.sid)
+        if now is not None:
+            unmuted = ev.TrackUnmuted(self._wished.roster.identity, now.track)
+            moved = ev.LocalTrackRepublished(now.track, sid)
+            self._pass((moved,) if now.track.is_muted else (moved, unmuted))
+        elif before is not None:  # the server has ended it before it was told to be there
+            self._pass((ev.LocalTrackUnpublished(before.track),))
+
+        async def amend(far: RoomPort) -> None:
+            for method, *args in amends:
+                await getattr(far, method)(*args)
+
+        await self._state(amend)
+        if now is not None and now.source is not step.own.source:
+            other = cast("VideoInput", now.source)
+            await self._state(lambda far: far.replace(track.sid, other))
 
     # --- what is received -----------------------------------------------------------------------
 
@@ -275,8 +312,15 @@ class RestoringMedia(RestoringData):
             with suppress(UTDStreamException):
                 await self.unhear(number)
             raise
-        self._wished = wishes.receives(self._wished, number, evolve(reception, there=there))
+        if number in self._wished.receptions:  # else its track has ended meanwhile
+            self._wished = wishes.receives(self._wished, number, evolve(reception, there=there))
         return number
+
+
+def _not_here(track_sid: str) -> UTDStreamException:
+    return UTDStreamException(
+        f"{track_sid} is no track of this client", code=UTDErrorCode.NOT_FOUND
+    )
 
 
 async def begin(far: RoomPort, reception: WishedReception) -> int:

@@ -1,7 +1,7 @@
 """`RestoringRoom`: a room port over rooms of media processes, one after the other.
 
 A process that dies looks to whoever listens like LiveKit's own full reconnect: `Reconnecting`, and
-once its successor is joined and all is there again that was wanted, `LocalTrackRepublished` and
+once its successor is joined and all is there again that was wanted, what became of own tracks and
 `Reconnected` in one delivery, with the room as it is then. So nobody leaves a roster to come back a
 moment later, and the numbers of receptions stay what they were. What was under way fails. Where
 restoring fails the connection has ended by a media failure, and whoever wants to connects anew.
@@ -25,7 +25,8 @@ from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
 from utd_rx.media.carrying_out import carry_out
 from utd_rx.media.held_back import HeldEvents
-from utd_rx.media.lacking import JoinAgain, PublishAgain, Step
+from utd_rx.media.lacking import JoinAgain, Step
+from utd_rx.media.own_news import own_news, restored
 from utd_rx.media.restoring_media import RestoringMedia
 from utd_rx.media.succession import Succession, unserved
 from utd_rx.media.wished import JoinedAt
@@ -46,6 +47,8 @@ begins then, as after any end of a connection."""
 SETTLE_WITHIN: Final = 2.0
 """Seconds in a room that is joined again for what the server has still to grant or to send; a token
 from before a seat comes up without it, and an engine gives it back in 1 s."""
+
+_TOLD_WITH_IT: Final = frozenset({*CHANGES, ev.Reconnecting, ev.LocalTrackFailed})
 
 
 class RestoringRoom(RestoringMedia):
@@ -79,7 +82,6 @@ class RestoringRoom(RestoringMedia):
         self._early = HeldEvents()  # of the connection that is being made
         self._is_told_joined = False
         self._behind: HeldEvents | None = None  # what Reconnected comes before
-        self._news = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         succession.join(self)
@@ -239,19 +241,17 @@ class RestoringRoom(RestoringMedia):
 
     async def _bring_back(self, far: RoomPort) -> None:
         """Tell the room of this life all that it lacks; then whoever listens how it is now."""
-        republished: list[ev.RoomEvent] = []
         loop = asyncio.get_running_loop()
         settle_by: float | None = None
         while self._far is far and self._wished.is_joined and self._behind is not None:
             self._news.clear()
             step = lacking.next_step(self._wished)
             if step is not None:
-                if (event := await self._take(far, step)) is not None:
-                    republished.append(event)
+                await self._take(far, step)
                 if isinstance(step, JoinAgain):
                     settle_by = loop.time() + SETTLE_WITHIN
             elif lacking.is_whole(self._wished):
-                return self._restored(republished)
+                return self._restored()
             else:
                 try:
                     async with asyncio.timeout_at(settle_by):
@@ -260,7 +260,7 @@ class RestoringRoom(RestoringMedia):
                     self._wished = lacking.given_up(self._wished)
         return None
 
-    async def _take(self, far: RoomPort, step: Step) -> ev.RoomEvent | None:
+    async def _take(self, far: RoomPort, step: Step) -> None:
         """Take one step; what is refused is wanted no more, but for the room itself."""
         try:
             result = await carry_out(far, step)
@@ -268,10 +268,8 @@ class RestoringRoom(RestoringMedia):
             if isinstance(step, JoinAgain) or not self._lives(far):
                 raise
             logger.warning("not restored, %s: %s", type(step).__name__.lower(), error.message)
-            self._wished = lacking.refused(self._wished, step)
-            if isinstance(step, PublishAgain):
-                return ev.LocalTrackFailed(step.own.track.sid, error)
-            return None
+            self._wished = lacking.refused(self._wished, step, error)
+            return
         if self._far is far and self._wished.is_joined:
             amends = tuple(lacking.amends(self._wished, step, result))
             self._wished = lacking.done(self._wished, step, result)
@@ -283,9 +281,6 @@ class RestoringRoom(RestoringMedia):
                 while (keys := self._wished.keys) is not told and keys is not None:
                     told = keys  # which were changed while it was joined again
                     await far.encrypt(keys)
-        if isinstance(step, PublishAgain) and (own := self._wished.own(step.own.track.sid)):
-            return ev.LocalTrackRepublished(own.track, step.own.track.sid)
-        return None
 
     def _catch_up(self, far: RoomPort) -> None:
         """Take in what was told before whoever joined has woken up."""
@@ -294,11 +289,13 @@ class RestoringRoom(RestoringMedia):
             self._renew(far)
         self._hold_back(early)
 
-    def _restored(self, republished: list[ev.RoomEvent]) -> None:
+    def _restored(self) -> None:
         behind = () if self._behind is None else self._behind.taken()
         self._behind = None
         self._settled.set()
-        self._tell((*republished, ev.Reconnected(self._wished.snapshot), *behind))
+        before, after = own_news(self._wished)
+        self._wished = restored(self._wished)
+        self._tell((*before, ev.Reconnected(self._wished.snapshot), *after, *behind))
 
     # --- what is told ---------------------------------------------------------------------------
 
@@ -323,9 +320,9 @@ class RestoringRoom(RestoringMedia):
             if isinstance(event, ev.Disconnected):
                 self._end(event)
                 return
-            # What changes the roster is in the snapshot.
-            is_in_it = type(event) in CHANGES or isinstance(event, ev.Reconnecting)
-            if not is_in_it:
+            # What changes the roster is in the snapshot, and what becomes of own tracks is told
+            # with it, by the sids that whoever listens knows.
+            if type(event) not in _TOLD_WITH_IT:
                 behind.append(event)
         if self._behind is not None:
             self._behind.add(behind)

@@ -1,8 +1,8 @@
 """What of things told may be left out while nobody hears them: pure rules, by what they are.
 
 State is told again as a whole by each event about it, so of those about one thing the last is
-enough; a snapshot takes the place of everything before it. Data is no state: the newest is kept up
-to a bound, and what went is counted.
+enough; a snapshot takes the place of everything before it, but for what intents of own tracks
+follow. Data is no state: the newest is kept up to a bound, and what went is counted.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ class _Later:
         self._told: set[tuple[Any, ...]] = set()
         self._whole: dict[str, bool] = {}
         """Of whom all is told again, and whether it is known that they have gone before that."""
+        self._me: str | None = None
         self._has_snapshot = self._was_back = self._was_out = False
 
     def keeps(self, event: RoomEvent) -> bool:
@@ -146,14 +147,14 @@ class _Later:
         if isinstance(event, OWN):
             return is_first
         if self._has_snapshot:
-            return self._is_way(event)
+            return self._is_way(event) or (is_first and self._is_own_mute(event))
         match event:
             case ev.Reconnecting():  # while it is out, not all that is told counts
                 self._told = {told for told in self._told if told[0] in OWN}
                 self._whole.clear()
                 return True
-            case ev.Reconnected() | ev.RoomMoved():
-                self._has_snapshot = True
+            case ev.Reconnected(snapshot) | ev.RoomMoved(snapshot):
+                self._has_snapshot, self._me = True, snapshot.local.identity
                 return self._is_way(event) or isinstance(event, ev.RoomMoved)
             case ev.ParticipantConnected(who):
                 return self._whole.setdefault(who.identity, False) is False and is_first
@@ -161,6 +162,10 @@ class _Later:
                 has_gone, self._whole[identity] = self._whole[identity], True
                 return not has_gone
         return is_first and getattr(event, "identity", None) not in self._whole
+
+    def _is_own_mute(self, event: RoomEvent) -> bool:
+        """Whether it is what the participant's own intent follows, which reads no snapshot."""
+        return isinstance(event, ev.TrackMuted | ev.TrackUnmuted) and event.identity == self._me
 
     def _is_way(self, event: RoomEvent) -> bool:
         """Whether it says that the connection was out, or back from that, before a snapshot."""

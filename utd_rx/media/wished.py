@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.encryption import Encryption
@@ -47,12 +48,23 @@ class JoinedAt:
 
 @frozen
 class OwnTrack:
-    """Something published: `track` as the app knows it, `there` its sid in this life."""
+    """Something published: `track` as it is, `known` as whoever listens was told, or has commanded,
+    `there` its sid in this life."""
 
     source: AudioInput | VideoInput = field(eq=id)  # it may hold arrays
     track: TrackPublication
+    known: TrackPublication
     there: str | None
     former: tuple[str, ...] = ()
+
+
+@frozen
+class LostTrack:
+    """An own track that ended while the room was restored, as whoever listens knows it; `error`
+    where it failed."""
+
+    known: TrackPublication
+    error: UTDStreamException | None = None
 
 
 @frozen
@@ -88,11 +100,13 @@ class Wished:
     """What is wanted of one room; `is_there` while the room of this life is connected.
 
     `roster` is the room as this life's connection has told it. `is_reconnecting` as LiveKit says.
+    While it is restored nobody is told anything; then, what became of own tracks (`own_news.py`).
     """
 
     address: JoinedAt | None = None
     is_joined: bool = False
     is_there: bool = False
+    is_restored: bool = True
     is_reconnecting: bool = False
     roster: Roster = field(factory=Roster)
     standing: FrozenMap[StandingKey, Callable[[Any], None]] = field(factory=FrozenMap)
@@ -103,11 +117,13 @@ class Wished:
     said: SelfDescription | None = None
     is_said: bool = True
     over: tuple[str, ...] = ()
+    lost: tuple[LostTrack, ...] = ()
 
     def own(self, sid: str) -> OwnTrack | None:
         """Return the own track that has this sid, or had it in an earlier life."""
         known = self.tracks.get(sid)
-        return known or next((own for own in self.tracks.values() if sid in own.former), None)
+        earlier = (own for own in self.tracks.values() if sid == own.known.sid or sid in own.former)
+        return known or next(earlier, None)
 
     @property
     def keys(self) -> Encryption | None:
@@ -172,21 +188,34 @@ def published(wished: Wished, source: AudioInput | VideoInput, track: TrackPubli
     """A track was published, unless the server has ended it already."""
     if track.sid in wished.over:
         return wished
-    own = OwnTrack(source, track, track.sid)
+    now = as_told(wished, track)
+    own = OwnTrack(source, now, now, track.sid)
     return evolve(wished, tracks=wished.tracks.set(track.sid, own))
 
 
-def changed(wished: Wished, own: OwnTrack, **changes: Any) -> Wished:
-    """An own track has another source, or is muted or not."""
-    if own.track.sid not in wished.tracks:
+def fed(wished: Wished, sid: str, source: VideoInput) -> Wished:
+    """An own track has another source, whatever it is called by now."""
+    own = wished.own(sid)
+    return wished if own is None else _set(wished, evolve(own, source=source))
+
+
+def muted(wished: Wished, sid: str, is_muted: bool) -> Wished:
+    """The app said whether an own track is muted, likewise."""
+    own = wished.own(sid)
+    if own is None:
         return wished
-    return evolve(wished, tracks=wished.tracks.set(own.track.sid, evolve(own, **changes)))
+    track, known = (evolve(one, is_muted=is_muted) for one in (own.track, own.known))
+    return _set(wished, evolve(own, track=track, known=known))
 
 
-def unpublished(wished: Wished, sid: str) -> Wished:
-    """An own track is wanted no more."""
-    over = (*wished.over, sid)[-MAX_OVER:]
-    return evolve(wished, tracks=wished.tracks.remove(sid), over=over)
+def unpublished(wished: Wished, sid: str, error: UTDStreamException | None = None) -> Wished:
+    """An own track is wanted no more; with an error where it failed."""
+    own, lost = wished.tracks.get(sid), wished.lost
+    sids = (sid,) if own is None or own.known.sid == sid else (sid, own.known.sid)
+    if own is not None and not wished.is_restored:
+        lost = (*lost, LostTrack(own.known, error))
+    over = (*wished.over, *sids)[-MAX_OVER:]
+    return evolve(wished, tracks=wished.tracks.remove(sid), over=over, lost=lost)
 
 
 def subscribed(wished: Wished, sid: str, is_wanted: bool) -> Wished:
@@ -245,12 +274,16 @@ def told(wished: Wished, event: ev.RoomEvent) -> Wished:
             return _only_here(wished)
         case ev.LocalTrackUnpublished(track=track):
             return unpublished(wished, track.sid)
+        case ev.LocalTrackFailed(track_sid=sid, error=error):
+            return unpublished(wished, sid, error)
         case ev.LocalTrackRepublished(track=track, previous_sid=sid):
-            own = wished.tracks.get(sid)
-            return wished if own is None else republished(wished, own, track)
+            if (own := wished.tracks.get(sid)) is None:
+                return wished
+            # Of its mute this says what was so when it was asked for: mutes are told as such.
+            return republished(wished, own, evolve(track, is_muted=own.track.is_muted))
         case ev.TrackMuted(track=track) | ev.TrackUnmuted(track=track):
             own = wished.tracks.get(track.sid)
-            return wished if own is None else changed(wished, own, track=track)
+            return wished if own is None else _set(wished, _now(wished, own, track))
         case ev.TrackUnpublished(track=track):
             return _without(wished, lambda sid: sid == track.sid)
         case ev.TrackUnsubscribed(track=track):
@@ -271,7 +304,7 @@ def told(wished: Wished, event: ev.RoomEvent) -> Wished:
 def republished(wished: Wished, own: OwnTrack, track: TrackPublication) -> Wished:
     """An own track has a new sid, in its place."""
     former = (*own.former, own.track.sid)[-MAX_FORMER:]
-    now = evolve(own, track=track, there=track.sid, former=former)
+    now = evolve(_now(wished, own, track), there=track.sid, former=former)
     renamed = (
         (track.sid, now) if sid == own.track.sid else (sid, other)
         for sid, other in wished.tracks.items()
@@ -284,6 +317,7 @@ def died(wished: Wished) -> Wished:
     return evolve(
         wished,
         is_there=False,
+        is_restored=not wished.is_joined,
         is_reconnecting=False,
         is_said=wished.said is None,
         subscribed=_all(wished.subscribed, there=False),
@@ -293,6 +327,15 @@ def died(wished: Wished) -> Wished:
     )
 
 
+def as_told(wished: Wished, track: TrackPublication) -> TrackPublication:
+    """Return an own track muted or not as the room has told it, which may be before its publication
+    has answered."""
+    local = wished.roster.local
+    here = () if local is None else local.tracks
+    muted = (known.is_muted for known in here if known.sid == track.sid)
+    return evolve(track, is_muted=next(muted, track.is_muted))
+
+
 def remote_sids(wished: Wished) -> dict[str, bool]:
     """Return the remote tracks that are there, and whether each arrives."""
     tracks = (track for who in wished.roster.participants for track in who.tracks)
@@ -300,6 +343,14 @@ def remote_sids(wished: Wished) -> dict[str, bool]:
     return here | {
         track.sid: True for who in wished.roster.participants for track in who.data_tracks
     }
+
+
+def _now(wished: Wished, own: OwnTrack, track: TrackPublication) -> OwnTrack:
+    return evolve(own, track=track, known=track if wished.is_restored else own.known)
+
+
+def _set(wished: Wished, own: OwnTrack) -> Wished:
+    return evolve(wished, tracks=wished.tracks.set(own.track.sid, own))
 
 
 def _only_here(wished: Wished) -> Wished:
