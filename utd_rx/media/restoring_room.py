@@ -226,7 +226,8 @@ class RestoringRoom(RestoringMedia):
         if self._renewing is not None:
             self._renewing.cancel()
         was_reconnecting = self._wished.is_reconnecting
-        self._wished = wishes.died(self._wished)
+        rooms = (heir for heir in self._succession.heirs if isinstance(heir, RestoringRoom))
+        self._wished = wishes.died(self._wished, (room._wished for room in rooms))
         self._lose_data(failure)
         if self._wished.is_joined:
             self._settled.clear()

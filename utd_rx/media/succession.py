@@ -125,6 +125,11 @@ class Succession(Generic[H]):
         """The one that lives; None before the first, and between two."""
         return self._host
 
+    @property
+    def heirs(self) -> tuple[Heir, ...]:
+        """All that is served."""
+        return tuple(self._heirs)
+
     def join(self, heir: Heir) -> None:
         """Let `heir` be served in this process, if there is one, and in all that follow."""
         if self._host is not None:
