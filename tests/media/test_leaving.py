@@ -136,3 +136,11 @@ async def test_who_has_left_is_left_in_no_next_one() -> None:
     stage.die()
     await stage.room.aclose()
     assert len(stage.hosts) == 1
+
+
+async def test_nor_who_was_left_in_none_as_the_process_was_told_to_end() -> None:
+    stage = await Restored().joined()
+    stage.hosts[-1].has_left = True
+    stage.die()
+    await stage.room.aclose()
+    assert len(stage.hosts) == 1

@@ -1,8 +1,8 @@
 """Leaving a room as somebody whose media process has died there.
 
 The server is told nothing of such an end and shows who was there for 20 s more, a ghost. Whoever
-joins with the same identity takes its place at once, and may leave as anybody. livekit-server tells
-others of somebody who publishes at once, and of whoever only listens every 3 s (seen in 1.9).
+joins with the same identity takes its place at once, and may leave as anybody; having published
+something, as the others hear 3 s late of whoever has not (docs/livekit.md, "News of the silent").
 """
 
 from __future__ import annotations

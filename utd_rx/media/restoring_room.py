@@ -180,7 +180,7 @@ class RestoringRoom(RestoringMedia):
         if self._is_told_joined:  # in a process that was gone
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
         is_left = was.is_there and far is not None and self._lives(far)
-        if was.is_joined and was.address is not None and not is_left:
+        if was.is_joined and was.address is not None and not (is_left or self._host.has_left):
             anew = leave_anew(self._succession, self._make, was.address, leave)
             name = "utd_rx.media: leave a room anew"
             self._leaving = asyncio.get_running_loop().create_task(anew, name=name)

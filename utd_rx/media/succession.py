@@ -42,6 +42,10 @@ class Host(Protocol):
     def has_served(self) -> bool:
         """Whether anybody has had an answer from it."""
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it left its rooms before it died."""
+
     def on_end(self, callback: Callable[[UTDStreamException], None]) -> Callable[[], None]:
         """Call back once on the loop when it has died, behind all calls that were under way; call
         the result to stop."""
