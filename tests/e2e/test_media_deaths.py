@@ -166,3 +166,47 @@ async def test_who_begins_to_listen_as_it_dies_hears_its_successor(
     os.kill(pid, signal.SIGKILL)
     await ear.hears()
     assert house().succession.deaths == 1
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("later", [0.0, 0.1, 0.3])
+async def test_who_leaves_as_it_dies_is_gone_soon(sfu: RunningSfu, later: float) -> None:
+    async with AsyncExitStack() as stack:
+        ben = await stack.enter_async_context(open_room(sfu.url, token(sfu, "ben")))
+        people = ben.remote_participants
+        joining = open_room(sfu.url, token(sfu, "anna"), microphone=ToneSource(), media="process")
+        async with joining as anna:
+            await anna.set_microphone(True)
+            await people.until(lambda who: [one.identity for one in who] == ["anna"])
+            pid = (await anna.statistics()).media.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(later)
+            began = time.monotonic()
+        await people.until(lambda who: not who, timeout=PATIENCE)
+        assert time.monotonic() - began <= 1.0
+
+
+@pytest.mark.long
+async def test_two_in_one_room_over_one_process_come_back_to_each_other(sfu: RunningSfu) -> None:
+    async with AsyncExitStack() as stack:
+        sessions, rosters = list[RoomSession](), list[tuple[str, ...]]()
+        for name in ("anna", "ben"):
+            joining = open_room(sfu.url, token(sfu, name), microphone=ToneSource(), media="process")
+            sessions.append(await stack.enter_async_context(joining))
+            await sessions[-1].set_microphone(True)
+        for session in sessions:
+            await session.remote_participants.until(lambda who: len(who) == 1, timeout=PATIENCE)
+            session.remote_participants.subscribe(
+                lambda who: rosters.append(tuple(one.identity for one in who))
+            )
+        pid = (await sessions[0].statistics()).media.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        for state in (UTDConnectionState.RECONNECTING, UTDConnectionState.CONNECTED):
+            waiting = (one.connection_state.until(state, timeout=PATIENCE) for one in sessions)
+            await asyncio.gather(*waiting)
+        ears = [Ear(sessions[0], "ben"), Ear(sessions[1], "anna")]
+        for ear in ears:
+            await ear.hears()
+        assert set(rosters) == {("anna",), ("ben",)}

@@ -59,10 +59,24 @@ async def test_whoever_leaves_beside_a_process_that_stands_still_waits_for_it_no
     await app.say()
     async with asyncio.timeout(LOOK + HURRY + house.pace.gone):
         assert await app.hear() == "left"
+    await house.gone()
     await house.all_ended(children)
     await app.say()
     status, said = await app.end()
     assert (status, "silent for" in said) == (0, True)
+
+
+async def test_whoever_leaves_as_the_process_dies_is_gone(house: MediaHouse) -> None:
+    app = await house.start("leave", "process")
+    for pid in house.children(app, "process"):
+        os.kill(pid, signal.SIGKILL)
+    await app.say()
+    await house.gone()
+    async with asyncio.timeout(house.pace.gone):
+        assert await app.hear() == "left"
+    await app.say()
+    status, said = await app.end()
+    assert (status, "SIGKILL" in said) == (0, True)
 
 
 @BOTH

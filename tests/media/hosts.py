@@ -11,13 +11,15 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 
 class FakeHost:
-    """A media process; `die` is its end, and `has_served` whether any call was answered."""
+    """A media process; `die` is its end, and `has_served` whether any call was answered, `has_left`
+    whether it leaves its rooms before it dies."""
 
     def __init__(self) -> None:
         self.failure: UTDStreamException | None = None
         self.is_closed = False
         self.has_come_up = True
         self.has_served = False
+        self.has_left = False
         self._dead = asyncio.Event()
         self._callbacks: list[Callable[[UTDStreamException], None]] = []
 

@@ -117,6 +117,7 @@ async def test_an_end_that_the_app_lets_nobody_know_is_said_to_be_unknown(
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert "(exit status 0, or one that the app has taken itself)" in refused.message
+    assert not process.has_left
 
 
 async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_death(
@@ -129,6 +130,7 @@ async def test_one_that_is_told_to_end_closes_what_lives_there_and_that_is_a_dea
     async with asyncio.timeout(PATIENCE):
         failed = await calling
     assert failed.message == "the media process ended (killed by SIGTERM): closed"
+    assert process.has_left
 
 
 async def test_one_of_another_version_than_the_app_says_so_as_it_ends(

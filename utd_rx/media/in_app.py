@@ -26,6 +26,7 @@ class InApp:
     failure: Final = None
     has_come_up: Final = True
     has_served: Final = True
+    has_left: Final = True
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -124,7 +124,8 @@ def is_whole(wished: Wished) -> bool:
         reception.there is None and reception.track_sid in here and _is_wanted(wished, reception)
         for reception in wished.receptions.values()
     )
-    return next_step(wished) is None and not (wished.is_joined and (waits or comes))
+    waits_or_comes = waits or comes or _misses_fellows(wished)
+    return next_step(wished) is None and not (wished.is_joined and waits_or_comes)
 
 
 def done(wished: Wished, step: Step, result: Any = None) -> Wished:
@@ -196,7 +197,12 @@ def given_up(wished: Wished) -> Wished:
         if own.there is None and not own.track.is_muted:
             wished = unpublished(wished, sid)
     receptions = (item for item in wished.receptions.items() if item[1].there is not None)
-    return evolve(wished, receptions=FrozenMap(receptions), is_said=True)
+    return evolve(
+        wished,
+        receptions=FrozenMap(receptions),
+        fellows=FrozenMap[str, str](),
+        is_said=True,
+    )
 
 
 def refused(wished: Wished, step: Step, error: UTDStreamException) -> Wished:
@@ -218,3 +224,13 @@ def refused(wished: Wished, step: Step, error: UTDStreamException) -> Wished:
 def _is_wanted(wished: Wished, reception: WishedReception) -> bool:
     word = wished.subscribed.get(reception.track_sid)
     return word is None or word.is_wanted
+
+
+def _misses_fellows(wished: Wished) -> bool:
+    """Whether any who come back at the same time are still to: before that nobody is there of that
+    name, or who was there before the death."""
+    here = wished.roster.remotes
+    return any(
+        identity not in here or here[identity].sid == sid
+        for identity, sid in wished.fellows.items()
+    )

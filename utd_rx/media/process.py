@@ -139,6 +139,11 @@ class MediaProcess:
         return self._end.has_answered
 
     @property
+    def has_left(self) -> bool:
+        """Whether it has died of SIGTERM, at which it leaves its rooms first."""
+        return self._child.returncode == -signal.SIGTERM
+
+    @property
     def unread(self) -> int:
         """Slots of sound that came faster than the app has read them."""
         return self._end.unread

@@ -26,6 +26,7 @@ from utd_rx.media import wished as wishes
 from utd_rx.media.carrying_out import carry_out
 from utd_rx.media.held_back import HeldEvents
 from utd_rx.media.lacking import JoinAgain, Step
+from utd_rx.media.leaving import leave_anew
 from utd_rx.media.own_news import own_news, restored
 from utd_rx.media.restoring_media import RestoringMedia
 from utd_rx.media.succession import Succession, unserved
@@ -83,6 +84,7 @@ class RestoringRoom(RestoringMedia):
         self._is_told_joined = False
         self._behind: HeldEvents | None = None  # what Reconnected comes before
         self._renewing: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         succession.join(self)
 
@@ -121,6 +123,8 @@ class RestoringRoom(RestoringMedia):
             return far, snapshot
 
         try:
+            if self._leaving is not None:
+                await asyncio.wait({self._leaving})
             far, snapshot = await self._succession.ask(self._there, join, tries=2)
             self._wished = wishes.joined(self._wished, address, snapshot)
             early = self._early.taken()
@@ -163,14 +167,27 @@ class RestoringRoom(RestoringMedia):
         return address.token
 
     async def disconnect(self) -> None:
-        self._wished = wishes.left(self._wished)
+        """See `RoomPort`. Where the process has died the next one leaves, within 1.5 s."""
+        was, far, self._wished = self._wished, self._far, wishes.left(self._wished)
         self._leaves += 1
         self._behind = None
         self._settled.set()
         self._news.set()
-        await self._state(lambda far: far.disconnect())
+
+        async def leave() -> None:
+            await self._state(lambda far: far.disconnect())
+
+        if was.is_there or not was.is_joined:
+            await leave()
         if self._is_told_joined:  # in a process that was gone
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
+        is_left = was.is_there and far is not None and self._lives(far)
+        if was.is_joined and was.address is not None and not (is_left or self._host.has_left):
+            anew = leave_anew(self._succession, self._make, was.address, leave)
+            name = "utd_rx.media: leave a room anew"
+            self._leaving = asyncio.get_running_loop().create_task(anew, name=name)
+        if self._leaving is not None:
+            await asyncio.shield(self._leaving)
 
     async def aclose(self) -> None:
         """See `RoomPort`. A process that stands still is given up for it, within 1.5 s; as for
@@ -211,7 +228,8 @@ class RestoringRoom(RestoringMedia):
         if self._renewing is not None:
             self._renewing.cancel()
         was_reconnecting = self._wished.is_reconnecting
-        self._wished = wishes.died(self._wished)
+        rooms = (heir for heir in self._succession.heirs if isinstance(heir, RestoringRoom))
+        self._wished = wishes.died(self._wished, (room._wished for room in rooms))
         self._lose_data(failure)
         if self._wished.is_joined:
             self._settled.clear()

@@ -42,6 +42,10 @@ class Host(Protocol):
     def has_served(self) -> bool:
         """Whether anybody has had an answer from it."""
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it left its rooms before it died."""
+
     def on_end(self, callback: Callable[[UTDStreamException], None]) -> Callable[[], None]:
         """Call back once on the loop when it has died, behind all calls that were under way; call
         the result to stop."""
@@ -124,6 +128,11 @@ class Succession(Generic[H]):
     def current(self) -> H | None:
         """The one that lives; None before the first, and between two."""
         return self._host
+
+    @property
+    def heirs(self) -> tuple[Heir, ...]:
+        """All that is served."""
+        return tuple(self._heirs)
 
     def join(self, heir: Heir) -> None:
         """Let `heir` be served in this process, if there is one, and in all that follow."""

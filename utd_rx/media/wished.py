@@ -8,7 +8,7 @@ server took is wanted no more. What a successor is to be told, `lacking` says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from attrs import evolve, field, frozen
@@ -101,6 +101,7 @@ class Wished:
 
     `roster` is the room as this life's connection has told it. `is_reconnecting` as LiveKit says.
     While it is restored nobody is told anything; then, what became of own tracks (`own_news.py`).
+    `fellows` were in it in the same process when that died: their sids then, by identity.
     """
 
     address: JoinedAt | None = None
@@ -109,6 +110,7 @@ class Wished:
     is_restored: bool = True
     is_reconnecting: bool = False
     roster: Roster = field(factory=Roster)
+    fellows: FrozenMap[str, str] = field(factory=FrozenMap)
     standing: FrozenMap[StandingKey, Callable[[Any], None]] = field(factory=FrozenMap)
     subscribed: FrozenMap[str, SubscriptionWord] = field(factory=FrozenMap)
     tracks: FrozenMap[str, OwnTrack] = field(factory=FrozenMap)
@@ -312,13 +314,15 @@ def republished(wished: Wished, own: OwnTrack, track: TrackPublication) -> Wishe
     return evolve(wished, tracks=FrozenMap(renamed))
 
 
-def died(wished: Wished) -> Wished:
-    """The room of this life is gone: its successor has been told nothing."""
+def died(wished: Wished, others: Iterable[Wished] = ()) -> Wished:
+    """The room of this life is gone: its successor has been told nothing. `others` were served in
+    the same process."""
     return evolve(
         wished,
         is_there=False,
         is_restored=not wished.is_joined,
         is_reconnecting=False,
+        fellows=FrozenMap(_fellows(wished, others)),
         is_said=wished.said is None,
         subscribed=_all(wished.subscribed, there=False),
         tracks=_all(wished.tracks, there=None),
@@ -351,6 +355,17 @@ def _now(wished: Wished, own: OwnTrack, track: TrackPublication) -> OwnTrack:
 
 def _set(wished: Wished, own: OwnTrack) -> Wished:
     return evolve(wished, tracks=wished.tracks.set(own.track.sid, own))
+
+
+def _fellows(wished: Wished, others: Iterable[Wished]) -> Iterator[tuple[str, str]]:
+    """Yield identity and sid of those who are joined in the same room as somebody else."""
+    for other in others:
+        here, there = wished.address, other.address
+        if not other.is_joined or here is None or there is None or here.url != there.url:
+            continue
+        local, is_same = other.roster.local, wished.roster.room_name == other.roster.room_name
+        if is_same and local is not None and local.identity != wished.roster.identity:
+            yield local.identity, local.sid
 
 
 def _only_here(wished: Wished) -> Wished:
