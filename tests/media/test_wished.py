@@ -9,7 +9,8 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
 from utd_rx.media.lacking import SubscribeAgain
-from utd_rx.media.wished import JoinedAt, Wished
+from utd_rx.media.wished import Wished
+from utd_rx.media.wished_parts import JoinedAt
 from utd_rx.models import events as ev
 from utd_rx.models.participant import LocalParticipant
 

@@ -16,7 +16,7 @@ from utd_rx.media.lacking import (
     SubscribeAgain,
 )
 from utd_rx.media.restoring_media import begin
-from utd_rx.media.wished import OwnTrack
+from utd_rx.media.wished_parts import OwnTrack
 from utd_rx.models.participant import TrackPublication
 from utd_rx.ports.room import RoomPort
 

@@ -24,11 +24,7 @@ from attrs import evolve, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.media.wished import (
-    JoinedAt,
-    OwnDataTrack,
-    OwnTrack,
     Wished,
-    WishedReception,
     as_told,
     data_published,
     receives,
@@ -36,6 +32,7 @@ from utd_rx.media.wished import (
     republished,
     unpublished,
 )
+from utd_rx.media.wished_parts import JoinedAt, OwnDataTrack, OwnTrack, WishedReception
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.ports.data import SelfDescription
 from utd_rx.protocol import roster as roster_rules

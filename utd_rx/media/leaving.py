@@ -19,7 +19,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.media.carrying_out import carry_out
 from utd_rx.media.lacking import JoinAgain
 from utd_rx.media.succession import Succession
-from utd_rx.media.wished import JoinedAt
+from utd_rx.media.wished_parts import JoinedAt
 from utd_rx.ports.room import RoomPort
 
 logger: Final = logging.getLogger(__name__)

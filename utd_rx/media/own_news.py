@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from utd_rx.media.wished import OwnTrack, Wished
+from utd_rx.media.wished import Wished
+from utd_rx.media.wished_parts import OwnTrack
 from utd_rx.models import events as ev
 from utd_rx.models.frozen_map import FrozenMap
 

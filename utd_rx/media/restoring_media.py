@@ -28,7 +28,7 @@ from utd_rx.media import wished as wishes
 from utd_rx.media.lacking import PublishAgain
 from utd_rx.media.restoring_data import RestoringData
 from utd_rx.media.succession import Succession
-from utd_rx.media.wished import OwnDataTrack, OwnTrack, WishedReception
+from utd_rx.media.wished_parts import OwnDataTrack, OwnTrack, WishedReception
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.data_tracks import DataTrackFrame

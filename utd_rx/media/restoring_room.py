@@ -30,7 +30,7 @@ from utd_rx.media.leaving import leave_anew
 from utd_rx.media.own_news import own_news, restored
 from utd_rx.media.restoring_media import RestoringMedia
 from utd_rx.media.succession import Succession, unserved
-from utd_rx.media.wished import JoinedAt
+from utd_rx.media.wished_parts import JoinedAt
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey

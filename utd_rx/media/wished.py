@@ -14,6 +14,14 @@ from typing import Any, Final, TypeAlias
 from attrs import evolve, field, frozen
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.media.wished_parts import (
+    JoinedAt,
+    LostTrack,
+    OwnDataTrack,
+    OwnTrack,
+    SubscriptionWord,
+    WishedReception,
+)
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.encryption import Encryption
@@ -34,65 +42,6 @@ MAX_FORMER: Final = 4
 
 StandingKey: TypeAlias = tuple[Any, ...]
 """The port's method and its arguments before the sink: `("serve", "echo")`."""
-
-
-@frozen
-class JoinedAt:
-    """Where it is joined; the token is the newest that is known, and so are the keys."""
-
-    url: str
-    token: str = field(repr=False)
-    auto_subscribe: bool = True
-    encryption: Encryption | None = None
-
-
-@frozen
-class OwnTrack:
-    """Something published: `track` as it is, `known` as whoever listens was told, or has commanded,
-    `there` its sid in this life."""
-
-    source: AudioInput | VideoInput = field(eq=id)  # it may hold arrays
-    track: TrackPublication
-    known: TrackPublication
-    there: str | None
-    former: tuple[str, ...] = ()
-
-
-@frozen
-class LostTrack:
-    """An own track that ended while the room was restored, as whoever listens knows it; `error`
-    where it failed."""
-
-    known: TrackPublication
-    error: UTDStreamException | None = None
-
-
-@frozen
-class OwnDataTrack:
-    """A data track that is published; `there` is its number in this life."""
-
-    name: str
-    there: int | None = None
-
-
-@frozen
-class SubscriptionWord:
-    """The app's last word on a remote track."""
-
-    is_wanted: bool
-    there: bool = False
-
-
-@frozen
-class WishedReception:
-    """Something received: the port's method `begin` with a track and `args`, over by `end`."""
-
-    begin: str
-    end: str
-    track_sid: str
-    args: tuple[Any, ...]
-    options: FrozenMap[str, Any] = field(factory=FrozenMap)
-    there: int | None = None
 
 
 @frozen
