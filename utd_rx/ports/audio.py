@@ -137,8 +137,8 @@ class SetWatched:
 
 @frozen
 class AwaitDevice:
-    """Let the next opening wait for a device that is away, as for one that is lost while it is open:
-    it succeeds, and is told as a failure until the device is there. Nothing with the platform's."""
+    """Let the next opening wait for a device that is away, as for one that is lost while open: it
+    succeeds, and is told as a failure until the device is there. Nothing to the platform's."""
 
 
 Order: TypeAlias = SetGain | SetVolume | SetMuted | SetWatched | AwaitDevice | Flush
