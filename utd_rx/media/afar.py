@@ -44,18 +44,23 @@ class AfarStream:
         self._close = close
         self._stop = stop
         self._ended = asyncio.Event()
+        self._failure: UTDStreamException | None = None
 
     async def wait_ended(self) -> None:
-        """Wait until it is closed: a device that is lost is waited for. Cancelling is safe."""
+        """Wait until it is closed: a device that is lost is waited for. Raises `FEATURE_DISABLED`
+        once media processes have been given up. Cancelling is safe."""
         await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def aclose(self) -> None:
         """Close the device, once. Cancelling is safe: it closes all the same."""
         if not self._ended.is_set():
             await self._close()
 
-    def end(self) -> None:
-        """It is closed: the sink is called no more."""
+    def end(self, failure: UTDStreamException | None) -> None:
+        """It is closed, or given up: the sink is called no more."""
+        self._failure = failure
         self._stop()
         self._ended.set()
 
@@ -91,11 +96,11 @@ class AfarMicrophone:
         self._stream = AfarStream(partial(self._port.close, self._key), stop)
         return self._stream
 
-    def closed(self) -> None:
-        """Somebody has closed the device."""
+    def closed(self, failure: UTDStreamException | None = None) -> None:
+        """Somebody has closed the device, or it is given up."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.end()
+            stream.end(failure)
 
 
 class UnplacedDevice:
@@ -150,7 +155,8 @@ class AfarAudio:
 
     Args:
         port: The devices.
-        begin: Starts a process where there is none, so that somebody may speak in it.
+        begin: Starts a process where there is none, so that somebody may speak in it, or raises why
+            there is none for a while.
         hold: Keeps the process while a device is open, until what it returns is called.
     """
 
@@ -168,6 +174,7 @@ class AfarAudio:
         self._begin = begin
         self._hold = hold
         self._holds: dict[DeviceKey, Release] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
         # The process that has closed a device for good may be gone by now, and knows it no more.
         self._over: set[DeviceKey] = set()
         self._process: Any = None
@@ -210,6 +217,7 @@ class AfarAudio:
         except BaseException:
             await release()
             raise
+        await self._holds.pop(key, _nothing_held)()  # of one that did not open again
         self._holds[key] = release
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
@@ -254,7 +262,15 @@ class AfarAudio:
         """There is nothing to wait for."""
 
     def given_up(self, failure: UTDStreamException) -> None:
-        """There is no successor."""
+        """There is no successor: what was open is not any more, and holds no other process."""
+        for device in self._devices.values():
+            if isinstance(device, AfarMicrophone):
+                device.closed(failure)
+        holds, self._holds = self._holds, {}
+        for release in holds.values():
+            task = asyncio.create_task(release(), name="utd_rx.media: a device is given up")
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
 
     def _check(self, key: DeviceKey) -> None:
         if key in self._over:

@@ -104,10 +104,16 @@ class House:
                 lambda process: process.audio(backend),
                 port_of(backend).abilities,
             )
-            afar = AfarAudio(restoring, self.succession.begin, lambda: self.hold().release)
+            afar = AfarAudio(restoring, self._begin, lambda: self.hold().release)
             self.succession.join(afar)  # behind the devices
             self._audios[backend] = afar
         return self._audios[backend]
+
+    def _begin(self) -> None:
+        """Start a process for whoever is to speak in it; raises what they were given up for."""
+        self.succession.begin()
+        if (failure := self.succession.gave_up) is not None:
+            raise failure
 
     def _in_app(self, failure: UTDStreamException) -> Any:
         """Return what serves instead of a process, as the first one never came up."""
