@@ -28,6 +28,7 @@ from utd_rx.ports.audio import (
     Settings,
     StatesSink,
 )
+from utd_rx.ports.one_loop import on_loop
 from utd_rx.ports.room import FramesSink
 
 Release: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -158,6 +159,8 @@ class AfarAudio:
         begin: Starts a process where there is none, so that somebody may speak in it, or raises why
             there is none for a while.
         hold: Keeps the process while a device is open, until what it returns is called.
+        is_in_use: Whether the port has a device open, by whomever.
+        home: Returns the loop on which commands are carried out, None for whoever's gives them.
     """
 
     rank = 0
@@ -168,11 +171,16 @@ class AfarAudio:
         port: AudioPort,
         begin: Callable[[], None] = lambda: None,
         hold: Callable[[], Release] = lambda: _nothing_held,
+        is_in_use: Callable[[DeviceKey], bool] = lambda key: False,
+        home: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None,
     ) -> None:
         self.abilities: Final = port.abilities
         self._port = port
         self._begin = begin
         self._hold = hold
+        self._is_in_use = is_in_use
+        self._home = home
+        self._opening: set[DeviceKey] = set()
         self._holds: dict[DeviceKey, Release] = {}
         self._releasing: set[asyncio.Task[None]] = set()
         # The process that has closed a device for good may be gone by now, and knows it no more.
@@ -210,25 +218,34 @@ class AfarAudio:
         return self._port.hear(key, sink)
 
     async def open(self, key: DeviceKey) -> None:
+        await on_loop(self._home(), self._open(key))
+
+    async def _open(self, key: DeviceKey) -> None:
         self._check(key)
-        release = self._hold()
+        release, opening = self._hold(), {key} - self._opening
+        self._opening |= opening
         try:
             await self._port.open(key)
         except BaseException:
             await release()
             raise
+        finally:
+            self._opening -= opening
         await self._holds.pop(key, _nothing_held)()  # of one that did not open again
         self._holds[key] = release
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
         self._check(key)
-        await self._port.use(key, device)
+        await on_loop(self._home(), self._port.use(key, device))
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
         self._check(key)
-        await self._port.process(key, processing)
+        await on_loop(self._home(), self._port.process(key, processing))
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
+        await on_loop(self._home(), self._close(key, for_good=for_good))
+
+    async def _close(self, key: DeviceKey, *, for_good: bool) -> None:
         try:
             await self._port.close(key, for_good=for_good)
         finally:
@@ -238,6 +255,10 @@ class AfarAudio:
             if for_good and device is not None:
                 self._over.add(key)
             await self._holds.pop(key, _nothing_held)()
+
+    def is_open(self, key: DeviceKey) -> bool:
+        """Whether a device is open here, by whomever, or being opened."""
+        return key in self._opening or key in self._holds or self._is_in_use(key)
 
     @property
     def dropped(self) -> int:

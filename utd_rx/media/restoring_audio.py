@@ -69,6 +69,10 @@ class _Listener:
         self.method, self.key, self.sink = method, key, sink
         self._stop: Callable[[], None] | None = None
 
+    def tells(self, key: DeviceKey) -> bool:
+        """Whether it is told what becomes of this device."""
+        return self.method == "listen" and self.key == key
+
     @property
     def is_attached(self) -> bool:
         """Whether it listens in this process."""
@@ -194,7 +198,7 @@ class RestoringAudio:
                 far.add(key, device.settings)
                 if not device.is_watched:
                     far.order(key, SetWatched(False))
-                if self._is_in_use(key):
+                if self.is_in_use(key):
                     far.order(key, AwaitDevice())
         for listener in self._listeners:
             if not self._is_open(listener.key):  # else once it is open: until then it has failed
@@ -217,7 +221,7 @@ class RestoringAudio:
 
     def given_up(self, failure: UTDStreamException) -> None:
         for key, device in self._devices.items():
-            if not self._is_in_use(key):
+            if not self.is_in_use(key):
                 continue
             self._told_closed(key, failure)
             if device.is_open:
@@ -282,7 +286,7 @@ class RestoringAudio:
                 state = evolve(state, is_speaking=False)
             self._states[key] = state
         for listener in tuple(self._listeners):
-            if listener.key == key and listener.method == "listen":
+            if listener.tells(key):
                 listener.sink((state,))
 
     def _listen(
@@ -304,6 +308,8 @@ class RestoringAudio:
             if listener in self._listeners:
                 self._listeners.remove(listener)
                 listener.stop()
+                if not any(one.tells(key) for one in self._listeners):
+                    self._states.pop(key, None)  # of what is not told any more nobody knows
 
         return stop
 
@@ -323,7 +329,7 @@ class RestoringAudio:
     def _lives(self, far: AudioPort) -> bool:
         return self._far is far and self._host.failure is None
 
-    def _is_in_use(self, key: DeviceKey) -> bool:
+    def is_in_use(self, key: DeviceKey) -> bool:
         """Whether it is open, by whomever, or lost and to be open again."""
         device, state = self._devices.get(key), self._states.get(key)
         if device is None or device.failure is not None:
