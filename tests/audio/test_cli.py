@@ -58,10 +58,12 @@ def test_the_doctor_tells_a_microphone_that_hears_nothing(bench: Bench) -> None:
 
 
 def test_the_doctor_tells_a_device_that_is_not_there(bench: Bench) -> None:
-    done = utd_rx("doctor", "--input", "bluetooth", "--silent")
+    done = utd_rx("doctor", "--input", "bluetooth", "--silent", UTD_RX_MEDIA="auto")
     assert done.returncode == 1
-    assert "no input device 'bluetooth'" in done.stdout
-    assert "ok    speaker" in done.stdout
+    microphone, speaker = done.stdout.splitlines()[-2:]
+    assert microphone.startswith("WRONG microphone in a media process: there is no input device")
+    assert speaker.startswith("ok    speaker: ")
+    assert speaker.endswith(", in a media process")
 
 
 async def test_the_doctor_tells_the_rate_at_which_a_device_really_runs(
@@ -73,10 +75,10 @@ async def test_the_doctor_tells_the_rate_at_which_a_device_really_runs(
         return opened(device, 44_100, *rest)
 
     monkeypatch.setattr(portaudio, "PortAudioStream", only_44100)
-    microphone = Microphone(CABLE_A)
+    microphone = Microphone(CABLE_A, media="inline")
     assert await doctor.opens("microphone", microphone, microphone.open(lambda frame: None)) == 0
     await microphone.aclose()
-    assert f"{CABLE_A} at 44100 Hz" in capsys.readouterr().out
+    assert f"{CABLE_A} at 44100 Hz, in the app's process" in capsys.readouterr().out
 
 
 def test_without_a_sound_server_both_say_what_to_do(bench: Bench) -> None:

@@ -72,7 +72,7 @@ class FakeSide:
         self.connecting = threading.Event()
         self.worked = threading.Event()
 
-    def look_out(self, choice: str, device: Named) -> FakeLookout:
+    def look_out(self, choice: str) -> FakeLookout:
         return FakeLookout(choice)
 
     def connect(self, choice: str, wake: Callable[[], None]) -> FakeConnection:
@@ -112,7 +112,7 @@ class EagerSide(FakeSide):
 
 
 class Stage:
-    def __init__(self, side: type[FakeSide] = FakeSide) -> None:
+    def __init__(self, side: type[FakeSide] = FakeSide, *, is_awaited: bool = False) -> None:
         self.side = side()
         self.reports: asyncio.Queue[tuple[str | None, UTDErrorCode | None]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -121,7 +121,9 @@ class Stage:
             told = (device.name if device else None, failure.code if failure else None)
             loop.call_soon_threadsafe(self.reports.put_nowait, told)
 
-        self.supervisor = Supervisor(self.side, "first", report, "test supervisor")
+        self.supervisor = Supervisor(
+            self.side, "first", report, "test supervisor", is_awaited=is_awaited
+        )
 
     async def told(self) -> tuple[str | None, UTDErrorCode | None]:
         return await asyncio.wait_for(self.reports.get(), 10)
@@ -158,6 +160,18 @@ async def test_a_lost_device_is_told_and_brought_back(stage: type[Stage]) -> Non
     await here.supervisor.aclose()
     assert all(connection.is_closed for connection in here.side.made)
     assert here.side.adopted[-1] is None
+
+
+async def test_a_device_that_is_awaited_is_told_as_away_and_comes(stage: type[Stage]) -> None:
+    here = stage(is_awaited=True)
+    here.side.refusal = NOT_FOUND
+    await here.supervisor.start()
+    assert await here.told() == (None, UTDErrorCode.NOT_FOUND)
+    here.side.refusal = None
+    assert await here.told() == ("first", None)
+    assert here.supervisor.lost == 0
+    await here.supervisor.aclose()
+    assert all(connection.is_closed for connection in here.side.made)
 
 
 async def test_a_displaced_device_is_opened_anew_and_is_no_loss(stage: type[Stage]) -> None:

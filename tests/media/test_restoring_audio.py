@@ -26,18 +26,21 @@ from utd_rx.ports.audio import (
     SetVolume,
     SpeakerSettings,
 )
-from utd_rx.testing.audio import FakeAudio
+from utd_rx.testing.audio import FakeAudio, fake_device
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.contracts import Batches, refusal
 
+SECOND = fake_device("second", AudioDirection.OUTPUT)
+
 
 class Desk:
-    """A port that outlives its processes, whose devices are of one clock; the next process lacks a
-    speaker by the name of `lacks`, opens none before its `gate` is, `is_stillborn`, or is not to be
-    had, for `refusal`."""
+    """A port that outlives its processes, whose devices are of one clock; the next process lacks
+    devices by the name of `lacks`, opens none before its `gate` is, or at all for `closed`,
+    `is_stillborn`, or is not to be had, for `refusal`."""
 
     lacks = ""
     gate: asyncio.Event | None = None
+    closed: UTDStreamException | None = None
     is_stillborn = False
     refusal: UTDStreamException | None = None
 
@@ -59,7 +62,14 @@ class Desk:
     def _make(self, host: FakeHost) -> Any:
         self.audios.append(FakeAudio(self.clock))
         if self.lacks:
-            self.audios[-1].unplug(self.lacks, AudioDirection.OUTPUT)
+            for direction in AudioDirection:
+                self.audios[-1].unplug(self.lacks, direction)
+        if (closed := self.closed) is not None:
+
+            async def open_never(key: DeviceKey) -> None:
+                raise closed
+
+            self.audios[-1].open = open_never  # type: ignore[method-assign] # a fake
         if (gate := self.gate) is not None:
             opened = self.audios[-1].open
 
@@ -195,19 +205,130 @@ async def test_who_cannot_listen_listens_to_nothing() -> None:
     await desk.port.close(key)
 
 
-async def test_a_device_that_is_gone_as_well_is_told_as_a_failure() -> None:
+@pytest.mark.parametrize("deaths", [1, 2])
+async def test_a_device_that_is_away_as_well_has_failed_until_it_is_back(deaths: int) -> None:
     desk, key, told = Desk(), DeviceKey("speaker"), Batches[DeviceState]()
     desk.port.add(key, SpeakerSettings(device="second"))
     desk.port.listen(key, told.take)
     await desk.port.open(key)
     desk.lacks = "second"
+    before = len(told.told)
+    for _ in range(deaths):
+        await desk.die()
+        desk.clock.advance(0.5)
+        await turns(20)
+    assert len(desk.hosts) == 1 + deaths
+    assert all(state.failure is not None for state in told.told[before:])
+    assert told.told[-1].failure.code is UTDErrorCode.NOT_FOUND  # type: ignore[union-attr]
+    desk.audios[-1].plug_in(SECOND)
+    back = await told.until(lambda state: state.device is not None, after=before)
+    assert (back.device, back.failure) == (SECOND, None)
+    await desk.port.close(key)
+
+
+async def test_a_microphone_that_a_room_opens_again_is_awaited_as_well() -> None:
+    desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
+    desk.port.add(key, MicrophoneSettings(device="first"))
+    desk.port.listen(key, told.take)
+    await living.find(key).open(lambda frame: None)
+    await told.until(lambda state: state.device is not None)
+    desk.lacks = "first"
     await desk.die()
-    failure = told.told[-1].failure
-    assert failure is not None
-    assert failure.code is UTDErrorCode.NOT_FOUND
+    desk.succession.begin()
+    await living.find(key).open(lambda frame: None)
+    away = await told.until(lambda state: state.failure is not None)
+    assert away.device is None
+    desk.audios[-1].plug_in(fake_device("first", AudioDirection.INPUT))
+    await told.until(lambda state: state.device is not None, after=len(told.told))
+    await living.find(key).close()
+
+
+async def test_a_device_that_does_not_open_again_has_failed_until_somebody_opens_it() -> None:
+    desk, key, told = Desk(), DeviceKey("speaker"), Batches[DeviceState]()
+    desk.port.add(key, SpeakerSettings())
+    desk.port.listen(key, told.take)
+    await desk.port.open(key)
+    desk.closed = UTDStreamException("held by another", code=UTDErrorCode.CONFLICT)
+    await desk.die()
+    before = len(told.told)
+    desk.port.order(key, SetVolume(0.5))
+    await told.until(lambda state: True, after=before)
+    assert told.told[-1].failure is desk.closed
+    del desk.audios[-1].open
     desk.hosts[-1].die()
     await turns()
     assert len(desk.hosts) == 2  # nothing is open that would need another one
+    desk.closed = None
+    desk.clock.advance(0.5)
+    await desk.port.open(key)
+    now = await told.until(lambda state: state.device is not None, after=before)
+    assert now.failure is None
+    await desk.port.close(key)
+
+
+async def given_up(desk: Desk) -> None:
+    """Let three processes die, one after the other."""
+    for _ in range(3):
+        await desk.die()
+        desk.clock.advance(0.5)
+        await turns(20)
+
+
+async def test_who_is_given_up_has_failed_with_the_last_words_until_it_is_opened() -> None:
+    desk, key, told = Desk(), DeviceKey("speaker"), Batches[DeviceState]()
+    desk.port.add(key, SpeakerSettings())
+    desk.port.listen(key, told.take)
+    await desk.port.open(key)
+    await given_up(desk)
+    failure = told.told[-1].failure
+    assert failure is not None
+    assert (failure.code, "killed" in failure.message) == (UTDErrorCode.FEATURE_DISABLED, True)
+    desk.clock.advance(60.0)
+    before = len(told.told)
+    desk.succession.begin()  # for somebody else
+    await told.until(lambda state: True, after=before)
+    assert told.told[-1].failure is failure
+    await desk.port.open(key)
+    now = await told.until(lambda state: state.device is not None, after=before)
+    assert now.failure is None
+    await desk.port.close(key)
+    assert told.told[-1].failure is None
+
+
+async def test_who_is_given_up_and_closed_has_no_failure() -> None:
+    desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
+    desk.port.add(key, MicrophoneSettings())
+    desk.port.listen(key, told.take)
+    await desk.port.open(key)
+    await given_up(desk)
+    assert told.told[-1].failure is not None
+    await desk.port.close(key)
+    assert told.told[-1].failure is None
+
+
+async def test_a_microphone_of_a_room_that_is_given_up_has_failed() -> None:
+    desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
+    other = DeviceKey("speaker")
+    desk.port.add(key, MicrophoneSettings(device="first"))
+    desk.port.add(other, SpeakerSettings())
+    desk.port.listen(key, told.take)
+    await desk.port.open(other)
+    for _ in range(2):
+        await living.find(key).open(lambda frame: None)
+        await told.until(lambda state: state.device is not None)
+        await desk.die()
+        desk.clock.advance(0.5)
+        await turns(20)
+    await living.find(key).open(lambda frame: None)
+    await desk.die()
+    failure = told.told[-1].failure
+    assert failure is not None
+    assert failure.code is UTDErrorCode.FEATURE_DISABLED
+    desk.clock.advance(60.0)
+    desk.lacks = "first"
+    desk.succession.begin()
+    assert (await refusal(living.find(key).open(lambda frame: None))).code is UTDErrorCode.NOT_FOUND
+    await desk.port.close(other)
 
 
 async def test_what_is_closed_is_known_in_the_next_process_and_closed() -> None:

@@ -143,9 +143,9 @@ class DeviceSide(Generic[C]):
         device = devices.find_device(choice, self.kind.direction)
         return self.kind(device, self._format, self._block, wake)
 
-    def look_out(self, choice: DeviceChoice, device: AudioDevice) -> devices.Lookout:
-        """Return what waits for a device that was lost."""
-        return devices.Lookout(choice, device.direction)
+    def look_out(self, choice: DeviceChoice) -> devices.Lookout:
+        """Return what waits for a device that is away."""
+        return devices.Lookout(choice, self.kind.direction)
 
     def adopt(self, connection: C | None) -> None:
         """Work with this connection from now on."""

@@ -154,9 +154,10 @@ class DeviceHandle(Generic[S]):
         """Let observers be called on this loop from now on."""
         loop = this_loop(self.key.kind)
         if self._loop is not loop:
+            # Before it lets go: whether it is open is known to who listens.
+            stop = self._port.listen(self.key, self._told)
             self._detach()
-            self._loop = loop
-            self._stop_listening = self._port.listen(self.key, self._told)
+            self._loop, self._stop_listening = loop, stop
             self._watch()
 
     def _detach(self) -> None:

@@ -89,7 +89,9 @@ class Speaker(DeviceHandle[SpeakerState]):
                 are there, 0 to 0.25.
 
         Raises:
-            UTDStreamException: `VALIDATION`, when the gain or the margin is out of its range.
+            UTDStreamException: `VALIDATION`, when the gain or the margin is out of its range;
+                `FEATURE_DISABLED` with the platform backend, or after three media processes have
+                died within a minute.
         """
         return self._there("voices").voice(name, gain=gain, margin=margin)
 

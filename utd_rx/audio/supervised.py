@@ -11,7 +11,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice
-from utd_rx.ports.audio import Order, SetWatched
+from utd_rx.ports.audio import AwaitDevice, Order, SetWatched
 from utd_rx.ports.local import LocalDevice
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
@@ -28,6 +28,7 @@ class SupervisedDevice(LocalDevice[S]):
 
     side: Side
     _is_watched = True
+    _is_awaited = False  # by the next opening
     _unmeasured = 0.0  # seconds of sound since the last level was told
     _uncounted = 0.0
     _supervisor: Supervisor | None = None
@@ -47,7 +48,9 @@ class SupervisedDevice(LocalDevice[S]):
         if self._given_up is not None:
             await self._given_up.aclose()  # its thread may be with the device, and the side, still
         name = f"utd_rx.audio {self.key.kind}"
-        self._supervisor = Supervisor(self.side, self.settings.device, self._report, name)
+        self._supervisor = Supervisor(
+            self.side, self.settings.device, self._report, name, is_awaited=self._take_awaited()
+        )
         try:
             await self._supervisor.start()
         except BaseException:
@@ -74,6 +77,13 @@ class SupervisedDevice(LocalDevice[S]):
         """Carry out an order; any thread."""
         if isinstance(order, SetWatched):
             self._is_watched = order.is_watched
+        elif isinstance(order, AwaitDevice):
+            self._is_awaited = True
+
+    def _take_awaited(self) -> bool:
+        """Return whether this opening waits for a device that is away; the next one does not."""
+        is_awaited, self._is_awaited = self._is_awaited, False
+        return is_awaited
 
     def _is_due(self, seconds: float) -> bool:
         """Count sound; return whether its level is to be told now."""

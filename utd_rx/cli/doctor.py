@@ -75,8 +75,8 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
         return _bad(f"no sound device: {_why_none()}")
     _good(f"{len(devices)} devices; `utd-rx devices` lists them")
     frames: list[AudioFrame] = []
-    microphone = Microphone(input_name, media="inline")
-    speaker = Speaker(output_name, media="inline")
+    microphone = Microphone(input_name)  # where an app's would live
+    speaker = Speaker(output_name)
     try:
         status = await opens("microphone", microphone, microphone.open(frames.append))
         status |= await opens("speaker", speaker, speaker.open())
@@ -139,10 +139,18 @@ async def opens(what: str, side: Any, opening: Any) -> int:
     try:
         await opening
     except UTDStreamException as error:
-        return _bad(f"{what}: {error.message}")
+        return _bad(f"{what} in {_place(side)}: {error.message}")
     device = side.device.value
-    _good(f"{what}: {device.name} at {portaudio.sample_rate(device)} Hz")
+    rate = portaudio.sample_rate(device)  # of this process's streams
+    at_rate = "" if rate is None else f" at {rate} Hz"
+    _good(f"{what}: {device.name}{at_rate}, in {_place(side)}")
     return 0
+
+
+def _place(side: Any) -> str:
+    from utd_rx.ports import living
+
+    return "the app's process" if living.is_here(side.key) else "a media process"
 
 
 async def _listen(speaker: Any, frames: list[AudioFrame]) -> int:

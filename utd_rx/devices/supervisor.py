@@ -110,8 +110,8 @@ class Side(Protocol):
     blame: str
     at_once: float
 
-    def look_out(self, choice: Any, device: Any) -> Search:
-        """Return what waits for `device`, which was chosen as `choice` and is lost."""
+    def look_out(self, choice: Any) -> Search:
+        """Return what waits for what was chosen, and is away."""
 
     def connect(self, choice: Any, wake: Callable[[], None]) -> OpenDevice:
         """Open and start the device, on any thread; `wake`, which has the work done, may be called
@@ -129,12 +129,16 @@ Report = Callable[[Any, UTDStreamException | None], None]
 
 
 class Supervisor:
-    """Runs one side on one device after another; `lost` counts how often one died."""
+    """Runs one side on one device after another; `lost` counts how often one died. One that
+    `is_awaited` is waited for where it does not open at first, as one that was lost."""
 
-    def __init__(self, side: Side, choice: Any, report: Report, name: str) -> None:
+    def __init__(
+        self, side: Side, choice: Any, report: Report, name: str, *, is_awaited: bool = False
+    ) -> None:
         self._side = side
         self._choice = choice
         self._report = report
+        self._is_awaited = is_awaited
         self.lost = 0
         self._connection: OpenDevice | None = None
         self._search: Search | None = None
@@ -181,7 +185,8 @@ class Supervisor:
             self._long_at = ended
 
     async def start(self) -> None:
-        """Open the device and run, or raise what `connect` raised, `CONFLICT` if closed meanwhile.
+        """Open the device and run, or raise what `connect` raised unless it is awaited, `CONFLICT`
+        if closed meanwhile.
 
         Cancelling is safe: the device is closed again.
         """
@@ -219,7 +224,7 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            self._take(self._connect(self._choice))
+            self._begin()
             self._check_open()
         except BaseException as error:  # noqa: BLE001 - whoever starts it raises it
             self._closing = True
@@ -242,6 +247,19 @@ class Supervisor:
         finally:
             self._shut()
             self._answer()  # a swap that came too late
+
+    def _begin(self) -> None:
+        """Open the device, or wait for it where it may be away."""
+        try:
+            connection = self._connect(self._choice)
+        except UTDStreamException as error:
+            if not self._is_awaited:
+                raise
+            logger.warning("%s: %s; waiting for it", self._thread.name, error.message)
+            self._search = self._side.look_out(self._choice)
+            self._report(None, error)
+        else:
+            self._take(connection)
 
     def _answer(self) -> None:
         with suppress(IndexError):
@@ -350,7 +368,7 @@ class Supervisor:
             "%s: %s has died; waiting for it to come back", self._thread.name, device.name
         )
         self._shut()
-        self._search = self._side.look_out(self._choice, device)
+        self._search = self._side.look_out(self._choice)
         self._retry_at = 0.0
         self._report(
             None,

@@ -28,6 +28,7 @@ from utd_rx.ports.audio import (
     Settings,
     StatesSink,
 )
+from utd_rx.ports.one_loop import on_loop
 from utd_rx.ports.room import FramesSink
 
 Release: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -44,18 +45,23 @@ class AfarStream:
         self._close = close
         self._stop = stop
         self._ended = asyncio.Event()
+        self._failure: UTDStreamException | None = None
 
     async def wait_ended(self) -> None:
-        """Wait until it is closed: a device that is lost is waited for. Cancelling is safe."""
+        """Wait until it is closed: a device that is lost is waited for. Raises `FEATURE_DISABLED`
+        once media processes have been given up. Cancelling is safe."""
         await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def aclose(self) -> None:
         """Close the device, once. Cancelling is safe: it closes all the same."""
         if not self._ended.is_set():
             await self._close()
 
-    def end(self) -> None:
-        """It is closed: the sink is called no more."""
+    def end(self, failure: UTDStreamException | None) -> None:
+        """It is closed, or given up: the sink is called no more."""
+        self._failure = failure
         self._stop()
         self._ended.set()
 
@@ -91,11 +97,11 @@ class AfarMicrophone:
         self._stream = AfarStream(partial(self._port.close, self._key), stop)
         return self._stream
 
-    def closed(self) -> None:
-        """Somebody has closed the device."""
+    def closed(self, failure: UTDStreamException | None = None) -> None:
+        """Somebody has closed the device, or it is given up."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.end()
+            stream.end(failure)
 
 
 class UnplacedDevice:
@@ -150,8 +156,11 @@ class AfarAudio:
 
     Args:
         port: The devices.
-        begin: Starts a process where there is none, so that somebody may speak in it.
+        begin: Starts a process where there is none, so that somebody may speak in it, or raises why
+            there is none for a while.
         hold: Keeps the process while a device is open, until what it returns is called.
+        is_in_use: Whether the port has a device open, by whomever.
+        home: Returns the loop on which commands are carried out, None for whoever's gives them.
     """
 
     rank = 0
@@ -162,12 +171,18 @@ class AfarAudio:
         port: AudioPort,
         begin: Callable[[], None] = lambda: None,
         hold: Callable[[], Release] = lambda: _nothing_held,
+        is_in_use: Callable[[DeviceKey], bool] = lambda key: False,
+        home: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None,
     ) -> None:
         self.abilities: Final = port.abilities
         self._port = port
         self._begin = begin
         self._hold = hold
+        self._is_in_use = is_in_use
+        self._home = home
+        self._opening: set[DeviceKey] = set()
         self._holds: dict[DeviceKey, Release] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
         # The process that has closed a device for good may be gone by now, and knows it no more.
         self._over: set[DeviceKey] = set()
         self._process: Any = None
@@ -203,24 +218,34 @@ class AfarAudio:
         return self._port.hear(key, sink)
 
     async def open(self, key: DeviceKey) -> None:
+        await on_loop(self._home(), self._open(key))
+
+    async def _open(self, key: DeviceKey) -> None:
         self._check(key)
-        release = self._hold()
+        release, opening = self._hold(), {key} - self._opening
+        self._opening |= opening
         try:
             await self._port.open(key)
         except BaseException:
             await release()
             raise
+        finally:
+            self._opening -= opening
+        await self._holds.pop(key, _nothing_held)()  # of one that did not open again
         self._holds[key] = release
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
         self._check(key)
-        await self._port.use(key, device)
+        await on_loop(self._home(), self._port.use(key, device))
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
         self._check(key)
-        await self._port.process(key, processing)
+        await on_loop(self._home(), self._port.process(key, processing))
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
+        await on_loop(self._home(), self._close(key, for_good=for_good))
+
+    async def _close(self, key: DeviceKey, *, for_good: bool) -> None:
         try:
             await self._port.close(key, for_good=for_good)
         finally:
@@ -230,6 +255,10 @@ class AfarAudio:
             if for_good and device is not None:
                 self._over.add(key)
             await self._holds.pop(key, _nothing_held)()
+
+    def is_open(self, key: DeviceKey) -> bool:
+        """Whether a device is open here, by whomever, or being opened."""
+        return key in self._opening or key in self._holds or self._is_in_use(key)
 
     @property
     def dropped(self) -> int:
@@ -254,7 +283,15 @@ class AfarAudio:
         """There is nothing to wait for."""
 
     def given_up(self, failure: UTDStreamException) -> None:
-        """There is no successor."""
+        """There is no successor: what was open is not any more, and holds no other process."""
+        for device in self._devices.values():
+            if isinstance(device, AfarMicrophone):
+                device.closed(failure)
+        holds, self._holds = self._holds, {}
+        for release in holds.values():
+            task = asyncio.create_task(release(), name="utd_rx.media: a device is given up")
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
 
     def _check(self, key: DeviceKey) -> None:
         if key in self._over:

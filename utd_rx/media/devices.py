@@ -11,12 +11,13 @@ from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.afar import UnplacedDevice
 from utd_rx.media.choice import Media, chosen
-from utd_rx.media.house import House, house, place
+from utd_rx.media.house import House, house, loop_of, place
 from utd_rx.media.restoring_audio import ordered
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, AudioPort, Order, Settings, SetWatched, StatesSink
+from utd_rx.ports.one_loop import on_loop
 from utd_rx.ports.room import FramesSink
 
 
@@ -86,7 +87,7 @@ class PlacedAudio:
             await home.close(key, for_good=for_good)
         finally:
             if there is not None:
-                await there.rest()
+                await on_loop(loop_of(there), there.rest())
 
     @property
     def has_devices(self) -> bool:
@@ -98,10 +99,11 @@ class PlacedAudio:
         return key in self._known
 
     def home(self, key: DeviceKey) -> AudioPort:
-        """Return the port of the place where the device lives, from now on if it is used first."""
+        """Return the port of the place where the device lives, from now on if it is used first; on
+        another loop's house than this one's while it is open there, as there is one opening."""
         settings = self._find(key)
         known = self._homes.get(key)
-        if known is not None and known[1] in (None, house()):
+        if known is not None and (known[1] in (None, house()) or self._is_open(key)):
             return known[0]
         there = self._place(settings)
         port = port_of(self._backend) if there is None else there.audio(self._backend)
@@ -127,6 +129,13 @@ class PlacedAudio:
                 code=UTDErrorCode.FEATURE_DISABLED,
             )
         return None
+
+    def _is_open(self, key: DeviceKey) -> bool:
+        """Whether it is open in a house whose loop runs."""
+        _, there = self._homes[key]
+        if there is None or loop_of(there) is None:
+            return False
+        return there.audio(self._backend).is_open(key)
 
     def _find(self, key: DeviceKey) -> Settings:
         if key not in self._known:

@@ -104,10 +104,22 @@ class House:
                 lambda process: process.audio(backend),
                 port_of(backend).abilities,
             )
-            afar = AfarAudio(restoring, self.succession.begin, lambda: self.hold().release)
+            afar = AfarAudio(
+                restoring,
+                self._begin,
+                lambda: self.hold().release,
+                restoring.is_in_use,
+                lambda: loop_of(self),
+            )
             self.succession.join(afar)  # behind the devices
             self._audios[backend] = afar
         return self._audios[backend]
+
+    def _begin(self) -> None:
+        """Start a process for whoever is to speak in it; raises what they were given up for."""
+        self.succession.begin()
+        if (failure := self.succession.gave_up) is not None:
+            raise failure
 
     def _in_app(self, failure: UTDStreamException) -> Any:
         """Return what serves instead of a process, as the first one never came up."""
@@ -173,6 +185,12 @@ def house() -> House:
                 left.end()
         _houses[loop] = _unbound.pop() if _unbound else House()
     return _houses[loop]
+
+
+def loop_of(there: House) -> asyncio.AbstractEventLoop | None:
+    """Return the loop whose house it is, None while none is, or that runs no more."""
+    homes = tuple(_houses.items())
+    return next((loop for loop, one in homes if one is there and loop.is_running()), None)
 
 
 def place(media: Media, *, has_device: bool) -> House | None:

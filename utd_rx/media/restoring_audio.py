@@ -2,7 +2,8 @@
 
 A process that dies takes its devices with it: whoever listens to one that was open is told so as a
 failure, and once it is open again in the next process that it is. Settings are what was wished
-last. A microphone that a room has opened is opened by that room again.
+last. A microphone that a room has opened is opened by that room again. What is away by then is
+awaited in the next process (`AwaitDevice`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from attrs import evolve, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, foreign_failure
 from utd_rx.media.succession import Succession, unserved
-from utd_rx.models.device_state import FLOOR_DBFS
+from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports.audio import (
     Abilities,
     AudioPort,
+    AwaitDevice,
     DeviceState,
     MicrophoneSettings,
     Order,
@@ -36,16 +38,16 @@ from utd_rx.ports.audio import (
 )
 from utd_rx.ports.room import FramesSink
 
-_GONE: Final = {"device": None, "level": FLOOR_DBFS}
-
 
 @frozen
 class WishedDevice:
-    """A device as it is wished; `is_open` by a command."""
+    """A device as it is wished; `is_open` by a command, or no more for a `failure`, which is told
+    until somebody opens or closes it."""
 
     settings: Settings
     is_open: bool = False
     is_watched: bool = True
+    failure: UTDStreamException | None = None
 
 
 def ordered(settings: Settings, order: Order) -> Settings:
@@ -66,6 +68,10 @@ class _Listener:
     def __init__(self, method: str, key: DeviceKey, sink: Callable[[Any], None]) -> None:
         self.method, self.key, self.sink = method, key, sink
         self._stop: Callable[[], None] | None = None
+
+    def tells(self, key: DeviceKey) -> bool:
+        """Whether it is told what becomes of this device."""
+        return self.method == "listen" and self.key == key
 
     @property
     def is_attached(self) -> bool:
@@ -151,7 +157,7 @@ class RestoringAudio:
 
     async def open(self, key: DeviceKey) -> None:
         await self._ask(key, lambda far: far.open(key))
-        self._keep(key, is_open=True)
+        self._keep(key, is_open=True, failure=None)
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
         await self._ask(key, lambda far: far.use(key, device))
@@ -164,15 +170,18 @@ class RestoringAudio:
             self._keep(key, settings=evolve(settings, processing=processing))
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
-        self._find(key)
-        self._keep(key, is_open=False)
-        if (far := self._far) is None:
+        failure, far = self._find(key).failure, self._far
+        self._keep(key, is_open=False, failure=None)
+        if far is None or failure is not None:
+            self._told_closed(key, None)
+        if far is None:
             return
         try:
             await far.close(key, for_good=for_good)
         except UTDStreamException:
             if self._lives(far):
                 raise
+            self._told_closed(key, None)
 
     # --- an heir --------------------------------------------------------------------------------
 
@@ -189,6 +198,8 @@ class RestoringAudio:
                 far.add(key, device.settings)
                 if not device.is_watched:
                     far.order(key, SetWatched(False))
+                if self.is_in_use(key):
+                    far.order(key, AwaitDevice())
         for listener in self._listeners:
             if not self._is_open(listener.key):  # else once it is open: until then it has failed
                 listener.attach(far, self._take(listener))
@@ -198,11 +209,9 @@ class RestoringAudio:
             self._far = None
         for listener in tuple(self._listeners):
             listener.lost()
-            state = self._states.get(listener.key)
-            if listener.method == "listen" and state is not None and state.device is not None:
-                level = None if state.level is None else FLOOR_DBFS
-                gone = evolve(state, device=None, level=level, failure=failure)
-                listener.sink((gone,))
+        for key, state in tuple(self._states.items()):
+            if state.device is not None:
+                self._told_closed(key, failure)
 
     async def restore(self) -> None:
         # All at once: one that hangs holds up none of the others.
@@ -211,8 +220,14 @@ class RestoringAudio:
             await asyncio.gather(*(self._reopen(far, key) for key in wanted))
 
     def given_up(self, failure: UTDStreamException) -> None:
-        for key in self._devices:
-            self._keep(key, is_open=False)
+        for key, device in self._devices.items():
+            if not self.is_in_use(key):
+                continue
+            self._told_closed(key, failure)
+            if device.is_open:
+                self._keep(key, is_open=False, failure=failure)
+            else:  # a room had, which is over as well
+                self._states.pop(key, None)
 
     async def _reopen(self, far: AudioPort, key: DeviceKey) -> None:
         failure: UTDStreamException | None = None
@@ -225,33 +240,54 @@ class RestoringAudio:
         if not self._lives(far):
             return
         if failure is not None:
-            self._keep(key, is_open=False)
+            self._keep(key, is_open=False, failure=failure)
         elif not self._is_open(key):  # closed meanwhile
             await far.close(key)
         for listener in tuple(self._listeners):
             # One that has begun meanwhile hears it already, but not of a failure.
             if listener.key == key and (failure is not None or not listener.is_attached):
-                listener.attach(far, self._take(listener, failure))
+                listener.attach(far, self._take(listener))
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _take(
-        self, listener: _Listener, failure: UTDStreamException | None = None
-    ) -> Callable[[Any], None]:
-        """Return what is told of a device here, whose opening may have failed."""
+    def _take(self, listener: _Listener) -> Callable[[Any], None]:
+        """Return what is told of a device here."""
         if listener.method != "listen":
             return listener.sink
 
         def take(states: tuple[DeviceState, ...]) -> None:
-            nonlocal failure
-            if failure is not None:  # the first word of one that is not open
-                states, failure = (evolve(states[0], failure=failure), *states[1:]), None
             with self._lock:
+                states = tuple(self._with_failure(listener.key, state) for state in states)
                 if listener.key in self._devices:
                     self._states[listener.key] = states[-1]
             listener.sink(states)
 
         return take
+
+    def _with_failure(self, key: DeviceKey, state: DeviceState) -> DeviceState:
+        """Return what a device tells, with why it is not open any more."""
+        device = self._devices.get(key)
+        if device is None or device.failure is None:
+            return state
+        if state.device is not None:  # a room has opened it
+            self._keep(key, failure=None)
+        elif state.failure is None:
+            return evolve(state, failure=device.failure)
+        return state
+
+    def _told_closed(self, key: DeviceKey, failure: UTDStreamException | None) -> None:
+        """Tell that a device is not open, and why, where no process does."""
+        with self._lock:
+            if (state := self._states.get(key)) is None:
+                return
+            level = None if state.level is None else FLOOR_DBFS
+            state = evolve(state, device=None, level=level, failure=failure)
+            if isinstance(state, MicrophoneState) and state.is_speaking:
+                state = evolve(state, is_speaking=False)
+            self._states[key] = state
+        for listener in tuple(self._listeners):
+            if listener.tells(key):
+                listener.sink((state,))
 
     def _listen(
         self, method: str, key: DeviceKey, sink: Callable[[Any], None]
@@ -272,6 +308,8 @@ class RestoringAudio:
             if listener in self._listeners:
                 self._listeners.remove(listener)
                 listener.stop()
+                if not any(one.tells(key) for one in self._listeners):
+                    self._states.pop(key, None)  # of what is not told any more nobody knows
 
         return stop
 
@@ -290,6 +328,14 @@ class RestoringAudio:
 
     def _lives(self, far: AudioPort) -> bool:
         return self._far is far and self._host.failure is None
+
+    def is_in_use(self, key: DeviceKey) -> bool:
+        """Whether it is open, by whomever, or lost and to be open again."""
+        device, state = self._devices.get(key), self._states.get(key)
+        if device is None or device.failure is not None:
+            return False
+        is_told = state is not None and (state.device is not None or state.failure is not None)
+        return device.is_open or is_told
 
     def _is_open(self, key: DeviceKey) -> bool:
         device = self._devices.get(key)

@@ -134,6 +134,13 @@ class Succession(Generic[H]):
         """All that is served."""
         return tuple(self._heirs)
 
+    @property
+    def gave_up(self) -> UTDStreamException | None:
+        """Why none is started for a while, as `host` raises it; None while one lives or may be."""
+        if self._host is not None or self._died.delay(self._clock.now()) is not None:
+            return None
+        return self._gave_up()
+
     def join(self, heir: Heir) -> None:
         """Let `heir` be served in this process, if there is one, and in all that follow."""
         if self._host is not None:

@@ -135,7 +135,13 @@ class SetWatched:
     is_watched: bool
 
 
-Order: TypeAlias = SetGain | SetVolume | SetMuted | SetWatched | Flush
+@frozen
+class AwaitDevice:
+    """Let the next opening wait for a device that is away, as for one that is lost while open: it
+    succeeds, and is told as a failure until the device is there. Nothing to the platform's."""
+
+
+Order: TypeAlias = SetGain | SetVolume | SetMuted | SetWatched | AwaitDevice | Flush
 """What acts at the next frame, and nobody waits for."""
 
 DeviceState: TypeAlias = MicrophoneState | SpeakerState

@@ -20,7 +20,7 @@ from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, MicrophoneSettings, Order, Settings, StatesSink
 from utd_rx.ports.crossing import Teller
-from utd_rx.ports.one_loop import this_loop
+from utd_rx.ports.one_loop import on_loop, this_loop
 from utd_rx.ports.room import FramesSink
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
@@ -131,11 +131,8 @@ class LocalDevice(Generic[S]):
 
     async def at_home(self, command: Coroutine[Any, Any, None]) -> None:
         """Carry out a command on the loop that has it open."""
-        home = self._home
-        if home is None or home is asyncio.get_running_loop() or not home.is_running():
-            await command
-        else:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command, home))
+        await on_loop(self._home, command)
+        if self._home not in (None, asyncio.get_running_loop()):
             # From Python 3.14 on nobody waits for what has ended by now: its news are to come.
             self.teller.flush()
 

@@ -44,6 +44,17 @@ class OneLoop:
             )
 
 
+async def on_loop(
+    loop: asyncio.AbstractEventLoop | None, command: Coroutine[Any, Any, None]
+) -> None:
+    """Carry out a command on the loop that has something open; here where that is None, or runs no
+    more. Cancelling cancels it."""
+    if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
+        await command
+    else:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command, loop))
+
+
 def this_loop(what: str) -> asyncio.AbstractEventLoop:
     """Return the loop that runs here, or raise `FOREIGN_LOOP`: `what` needs one."""
     try:

@@ -7,6 +7,7 @@ the clock. Voice processing is told and not done.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -114,6 +115,7 @@ class _Virtual(SupervisedDevice[Any]):
 
     _device: AudioDevice | None = None
     _lost: AudioDevice | None = None
+    _is_searching = False
     _began_at = 0.0
     _worked = 0
     _cancel: Cancel | None = None
@@ -136,9 +138,19 @@ class _Virtual(SupervisedDevice[Any]):
         """Go on, if this was lost."""
         if self._lost is not None and self._lost.id == device.id:
             self._run(device)
+        elif self._is_searching:
+            with suppress(UTDStreamException):  # it is another one
+                self._run(self.fake.choose(self.settings.device, self.direction))
 
     async def _begin(self, sink: FrameSink) -> None:
-        self._run(self.fake.choose(self.settings.device, self.direction))
+        is_awaited = self._take_awaited()
+        try:
+            self._run(self.fake.choose(self.settings.device, self.direction))
+        except UTDStreamException as error:
+            if not is_awaited:
+                raise
+            self._is_searching = True
+            self._report(None, error)
 
     async def _swap(self, device: DeviceChoice) -> None:
         self._run(self.fake.choose(device, self.direction))
@@ -160,6 +172,7 @@ class _Virtual(SupervisedDevice[Any]):
         if self._cancel is not None:
             self._cancel()
         self._device = self._lost = self._cancel = None
+        self._is_searching = False
 
     def _wait(self) -> None:
         # A little early, so that ten times 0.1 s are a second.

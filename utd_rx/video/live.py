@@ -136,8 +136,8 @@ class PictureSide:
     def work(self) -> None:
         """It delivers by itself."""
 
-    def look_out(self, choice: Any, device: Named) -> SameAgain:
-        """Return what waits for a device that was lost."""
+    def look_out(self, choice: Any) -> SameAgain:
+        """Return what waits for a device that is away."""
         return SameAgain(choice)
 
 

@@ -18,6 +18,7 @@ from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.ports.audio import (
     AudioPort,
+    AwaitDevice,
     DeviceState,
     Flush,
     MicrophoneSettings,
@@ -169,6 +170,22 @@ class AudioContract:
         told = len(device.batches)
         await device.open()
         assert len(device.batches) == told
+
+    async def test_what_is_awaited_is_told_as_away_until_it_is_there(
+        self, bench: AudioBench, device: Device
+    ) -> None:
+        await bench.world.lose()
+        device.order(AwaitDevice())
+        await device.open()
+        away = await device.until(lambda state: state.failure is not None)
+        assert away.device is None
+        await bench.world.bring_back()
+        there = await device.until(lambda state: state.device is not None)
+        assert (there.device.name, there.failure) == (bench.world.first, None)
+        await device.close()
+        await bench.world.lose()  # once
+        assert (await refusal(device.open())).code is UTDErrorCode.NOT_FOUND
+        await bench.world.bring_back()
 
     async def test_one_opening_at_a_time(self, bench: AudioBench, device: Device) -> None:
         await device.open()
