@@ -16,6 +16,7 @@ from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media import afar_speaker
 from utd_rx.media.afar import AfarAudio, UnplacedDevice
 from utd_rx.media.afar_speaker import AfarVoice
 from utd_rx.media.hosted_speaker import VoiceProgress
@@ -166,10 +167,11 @@ class Deaf:
 
 
 def test_what_a_process_that_stands_still_is_fed_is_bounded_and_counted(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(afar_speaker, "MAX_AHEAD", 2.0)
     deaf = Deaf()
-    voice = AfarVoice(lambda gain: deaf, 1.0, 2.0)
+    voice = AfarVoice(lambda gain: deaf)
     voice.attach()
     for _ in range(5):
         voice(frame(0.5))
@@ -180,28 +182,6 @@ def test_what_a_process_that_stands_still_is_fed_is_bounded_and_counted(
     deaf.told(VoiceProgress(flushes=5))
     voice(frame(0.5))
     assert (deaf.fed, voice.waiting) == (5, 0.5)
-
-
-async def test_a_voice_goes_on_in_the_process_that_follows() -> None:
-    first, second, afar = Mouth(), Mouth(), AfarAudio(FakeAudio())
-    speaker = Speaker(backend=afar)
-    voice = speaker.voice("agent", margin=0.0)
-    voice(frame(1.0))  # before there is one
-    afar.attach(first)
-    voice(frame(0.5))
-    first.play(0.25)
-    await until(lambda: voice.position == 0.25)
-    afar.lost(GONE)
-    assert (voice.position, voice.waiting) == (0.25, 0.0)
-    voice.gain = 0.5
-    voice(frame(0.5))
-    voice.flush()
-    afar.attach(second)
-    voice(frame(0.5))
-    assert (voice.position, voice.waiting) == (0.25, 0.5)
-    assert second.play(0.25) == 2_500
-    await until(lambda: voice.position == 0.5)
-    voice.close()
 
 
 async def test_a_voice_of_before_there_is_a_process_is_one_voice_in_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import pytest
@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from utd_rx.media import outbound as module
 from utd_rx.media.outbound import MANY, MAX_LINES, Outbound
-from utd_rx.media.thinning import MAX_DATA, thinned
+from utd_rx.media.thinning import MAX_DATA, MAX_VISITS, PER_MESSAGE, size_of, thinned
 from utd_rx.media.wire import Beat, ChildLog, Delivery, ForgetSink, Message, Result
 from utd_rx.models import events as ev
+from utd_rx.models.participant import RemoteParticipant, TrackKind, TrackPublication
+from utd_rx.models.transfers import TransferInfo
+from utd_rx.ports.transfers import TransferBegan
 
 
 def taken(outbound: Outbound) -> list[Message]:
@@ -62,6 +65,58 @@ def test_data_does_not_pile_up_however_much_comes_at_once(at_once: int) -> None:
     missed = sum(event.count for event in left if isinstance(event, ev.DataMissed))
     assert sum(len(event.payload) for event in heard) <= 2 * MAX_DATA
     assert heard == data[missed:]
+
+
+def visits(n: int) -> list[ev.RoomEvent]:
+    guest, screen = f"guest{n}", TrackPublication(f"TR_{n}", kind=TrackKind.VIDEO)
+    come = ev.ParticipantConnected(RemoteParticipant(guest, metadata=str(n) * 500))
+    share = ev.TrackPublished("ana", screen), ev.TrackUnpublished("ana", screen)
+    return [come, *share, ev.ParticipantDisconnected(guest)]
+
+
+STORMS: dict[str, Callable[[int], list[ev.RoomEvent]]] = {
+    "they come and go, and screens are shared": visits,
+    "each comes and goes twice": lambda n: [*visits(n), *visits(n)],
+    "each says something": lambda n: [
+        *visits(n)[:3],
+        ev.DataReceived(b"x", f"guest{n}"),
+        *visits(n)[3:],
+    ],
+}
+
+
+@pytest.mark.parametrize("storm", STORMS)
+def test_of_a_storm_that_leaves_nothing_little_waits(storm: str) -> None:
+    outbound = Outbound()
+    for n in range(8_000):
+        outbound.put(Delivery(1, tuple(STORMS[storm](n))))
+    waiting = [item for one in taken(outbound) if isinstance(one, Delivery) for item in one.batch]
+    # Of each message that waits it is told that its sender came and went.
+    data = 3 * sum(isinstance(one, ev.DataReceived) for one in waiting)
+    assert len(waiting) - data < 4 * MAX_VISITS // PER_MESSAGE
+    assert sum(map(size_of, waiting)) < 2 * (MAX_VISITS + MAX_DATA)
+
+
+def test_what_is_large_is_thinned_before_it_is_many() -> None:
+    outbound = Outbound()
+    for n in range(300):
+        outbound.put(told("ana", f"{n}".ljust(500_000)))
+        assert len(outbound) <= 3
+
+
+def test_who_leaves_as_a_text_of_theirs_waits_has_left() -> None:
+    """Or whoever reads it would wait for the rest of it."""
+    outbound = Outbound(many=8)
+    outbound.put(Delivery(1, tuple(visits(0)[:1])))
+    outbound.put(Delivery(2, TransferBegan(1, TransferInfo("id", "guest0", "topic"))))
+    outbound.put(Delivery(1, tuple(visits(0)[-1:])))
+    for n in range(1, 3_000):
+        outbound.put(Delivery(1, tuple(visits(n))))
+    left = taken(outbound)
+    told = [
+        event for one in left if isinstance(one, Delivery) and one.sink == 1 for event in one.batch
+    ]
+    assert told[1:2] == visits(0)[-1:]
 
 
 @given(st.lists(st.sampled_from(["ana", "ben", "result"]), max_size=40))
@@ -118,10 +173,10 @@ def test_what_a_finalizer_puts_while_it_is_thinned_stays_behind_it(
     outbound, more = Outbound(many=8), [ForgetSink(n) for n in range(20)]
     late = iter(more)
 
-    def thinned_meanwhile(items: Sequence[Any]) -> list[Any]:
+    def thinned_meanwhile(items: Sequence[Any], minded: Set[str]) -> list[Any]:
         for one in late:
             outbound.put(one)
-        return thinned(items)
+        return thinned(items, minded)
 
     monkeypatch.setattr(module, "thinned", thinned_meanwhile)
     for n in range(4):

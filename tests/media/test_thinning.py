@@ -262,7 +262,8 @@ def test_all_that_data_brings_is_counted() -> None:
         (TransferPart(1, b""), 0),
     ):
         assert least + PER_MESSAGE <= size_of(item) < 2 * least + 2 * PER_MESSAGE
-    assert size_of(ev.RoomMetadataChanged(long)) == 0, "of state there is as much as the room has"
+    assert size_of(ev.RoomMetadataChanged(long)) == len(long)
+    assert size_of(MicrophoneState()) == 0
 
 
 def test_topics_and_segments_are_bounded_as_data_is() -> None:

@@ -64,7 +64,7 @@ async def speaking(*, attaches: bool = True) -> AsyncIterator[Spoken]:
         return HostedVoice(mouth.key, "agent", 1.0, 0.0)
 
     async with ends(near, HostedVoice, make) as port:
-        voice = AfarVoice(lambda gain: port, 1.0)
+        voice = AfarVoice(lambda gain: port)
         if attaches:
             voice.attach()
             await until(lambda: rings() == 4)  # each end's own, and those of their maps
@@ -129,7 +129,7 @@ async def test_of_a_process_that_is_gone_it_is_what_was_written_last_and_leaves_
     assert voice.position >= 0.25
     seen = voice.position
     voice.lost()
-    assert (voice.position, voice.waiting) == (seen, 0.0)
+    assert (voice.position, voice.waiting) == (seen, 1.0 - seen)
 
 
 async def test_who_attaches_where_no_loop_runs_reads_it_too() -> None:
@@ -232,7 +232,7 @@ async def test_a_process_that_is_killed_leaves_no_ring_and_its_successor_is_read
     def make(gain: float) -> Any:
         return processes[-1].port(Near, HostedVoice, f"{far_port.__name__}:quick_voice")
 
-    voice = AfarVoice(make, 1.0)
+    voice = AfarVoice(make)
     for life in range(1, 3):
         processes.append(process := MediaProcess())
         voice.attach()

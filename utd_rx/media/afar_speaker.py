@@ -1,7 +1,9 @@
 """Speaking in the app on a speaker that lives in the media process.
 
 Frames go there one by one, in the order of everything else: what an agent says is there before it
-is due, and a room's own participants are played without passing here (`RoomPort.route`).
+is due, and a room's own participants are played without passing here (`RoomPort.route`). What is
+there before it is due is kept here until it is in the mix, for the process that follows one that
+dies; live sound would be late by then.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from utd_rx.media.hosted_speaker import (
     SpeakerPosition,
 )
 from utd_rx.media.near import Near
+from utd_rx.media.unplayed import SLACK, Unplayed
 from utd_rx.media.voice_progress import ProgressReader
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.checks import number
@@ -35,31 +38,42 @@ MAX_MARGIN: Final = 0.25
 """Seconds; see `Speaker.voice`."""
 
 MAX_AHEAD: Final = 1800.0
-"""Seconds of a voice with a margin, there before they are due, that may be on their way: as many as
-wait of an agent's."""
+"""Seconds of a voice with a margin, there before they are due, that may wait: as many as of an
+agent's."""
 
 MAX_LATE: Final = 60.0
-"""Seconds of any other. What is late is of no use, and dropped over there; but where no memory is
-shared, how much has come there is not heard while the app's loop stands still."""
+"""Seconds of any other that may be on their way. What is late is of no use, and dropped over there;
+but where no memory is shared, how much has come there is not heard while the app's loop stands
+still."""
 
 
 class AfarVoice:
     """A voice in the mix of a speaker in the media process: a `living.Voice`.
 
     What it says of itself is as old as what was written there last, 10 ms at most.
+
+    Args:
+        make: Makes what stands for it over there, with a gain.
+        gain: As `gain`.
+        is_live: Whether its sound is of no use later; any other goes on in the next process.
     """
 
-    def __init__(self, make: Callable[[float], Any], gain: float, most: float = MAX_AHEAD) -> None:
+    def __init__(
+        self, make: Callable[[float], Any], gain: float = 1.0, *, is_live: bool = False
+    ) -> None:
         self._make = make
-        self._most = most
+        self._most = MAX_LATE if is_live else MAX_AHEAD
+        self._unplayed = None if is_live else Unplayed()
         self._gain = check_gain(gain)
         self._lock = threading.Lock()
         self._told = ProgressReader()
         self._fed = 0.0
+        self._sample_rate = 0
         self._flushes = 0
         self._flushed = 0.0  # seconds on their way that were fed before the last flush
         self.dropped = 0
-        """Samples that came faster than the process took them."""
+        """Samples that came faster than a process took them; of a live voice also those that one
+        had when it died, and those that came before the next."""
         self._is_flooded = False
         self._before = 0.0  # seconds that went into the mixes of processes that are gone
         self._far: Any = None
@@ -87,57 +101,97 @@ class AfarVoice:
     def waiting(self) -> float:
         """Seconds of it that are left to go into the mix."""
         with self._lock:
-            told = self._told.newest
-            if told.flushes != self._flushes:
-                return self._fed
-            # What was told is a sum of floats, and so is this.
-            left = self._fed - told.fed + told.waiting
-            return left if left > 1e-9 else 0.0
+            return self._left()
 
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on any thread; returns at once and never raises."""
         with self._lock:
-            if self._far is None or self.is_closed:
+            if self.is_closed:
                 return
-            was_flooded, self._is_flooded = self._is_flooded, self._on_its_way() >= self._most
-            if not self._is_flooded:
-                self._fed += frame.duration
-                self._far.feed(frame.samples, frame.sample_rate, frame.at)
-                return
-            self.dropped += len(frame.samples)
-        if not was_flooded:
-            logger.warning("%g s of a voice are on their way: what comes is dropped", self._most)
+            was_flooded, is_flooded = self._is_flooded, self._ahead() >= self._most
+            self._is_flooded = is_flooded
+            if is_flooded or (self._far is None and self._unplayed is None):
+                self.dropped += len(frame.samples)
+            else:
+                self._feed(frame)
+        if is_flooded and not was_flooded:
+            logger.warning("%g s of a voice wait: what comes is dropped", self._most)
 
     def flush(self) -> None:
         """Drop what waits, with a fade; what comes later is played."""
         with self._lock:
             self._flushed = self._on_its_way()
-            self._fed = 0.0
-            self._flushes += 1
+            self._forget()
             if self._far is not None:
+                self._flushes += 1
                 self._far.flush()
 
     def close(self) -> None:
         """Leave the mix. Idempotent."""
-        self.is_closed = True
-        if self._far is not None:
-            self._far.close()
+        with self._lock:
+            self.is_closed = True
+            self._forget()
+            if self._far is not None:
+                self._far.close()
         self.lost()
 
     def attach(self) -> None:
-        """Speak in the process that there is now."""
+        """Speak in the process that there is now, at first what is left of what was fed before."""
         self.lost()
-        self._far = self._make(self._gain)
-        self._stop = self._far.listen(self._told)
+        far, told = self._make(self._gain), ProgressReader()
+        stop = far.listen(told)
+        with self._lock:
+            self._far, self._told, self._stop = far, told, stop
+            for frame in self._unplayed or ():
+                far.feed(frame.samples, frame.sample_rate, frame.at)
 
     def lost(self) -> None:
-        """The process is gone, with what waited."""
+        """The process is gone, with what waited there."""
         with self._lock:
             self._stop()
+            left = self._left()
+            if self._unplayed is None:
+                self.dropped += round(left * self._sample_rate)
+                self._fed = 0.0
+            else:
+                self._fed = self._unplayed.restart(self._fed - left)
             self._far, self._stop = None, lambda: None
             self._before += self._told.newest.position
-            self._told = ProgressReader()
-            self._fed, self._flushes = 0.0, 0
+            self._told, self._flushes = ProgressReader(), 0
+
+    def look(self) -> None:
+        """Keep nothing that is known to be in the mix."""
+        with self._lock:
+            self._left()
+
+    def _feed(self, frame: AudioFrame) -> None:
+        self._fed += frame.duration
+        self._sample_rate = frame.sample_rate
+        if self._unplayed is not None:
+            self._unplayed.push(frame, self._fed)
+        if self._far is not None:
+            self._far.feed(frame.samples, frame.sample_rate, frame.at)
+
+    def _forget(self) -> None:
+        self._fed = 0.0
+        if self._unplayed is not None:
+            self._unplayed.clear()
+
+    def _left(self) -> float:
+        """Return the seconds that are left to go into the mix, and keep nothing else."""
+        told, left = self._told.newest, self._fed
+        if told.flushes == self._flushes:
+            left += told.waiting - told.fed
+        if self._unplayed is not None:
+            self._unplayed.played(self._fed - left)
+        return left if left > SLACK else 0.0
+
+    def _ahead(self) -> float:
+        """Return the seconds that are bounded: what is live waits in the process no longer than
+        that has room for."""
+        if self._unplayed is None:
+            return self._on_its_way()
+        return max(self._on_its_way(), self._left())
 
     def _on_its_way(self) -> float:
         """Return the seconds that the process has not said it has."""
@@ -230,7 +284,7 @@ class AfarSpeaker:
 
     @property
     def dropped(self) -> int:
-        """Samples of voices that came faster than the process took them."""
+        """Samples of voices that no process took; see `AfarVoice.dropped`."""
         return self._dropped + _dropped(self._kept)
 
     def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
@@ -242,7 +296,7 @@ class AfarSpeaker:
         def make(gain: float) -> Any:
             return self._make(HostedVoice, self._key, name, gain, margin)
 
-        voice = AfarVoice(make, gain, MAX_LATE if margin is None else MAX_AHEAD)
+        voice = AfarVoice(make, gain, is_live=margin is None)
         self._keep(voice)
         return voice
 
@@ -268,6 +322,9 @@ class AfarSpeaker:
 
     def _followed(self, told: SpeakerPosition) -> None:
         self._told = told
+        for one in self._kept:
+            if isinstance(one, AfarVoice):
+                one.look()
 
     def _make(self, kind: type, *args: Any) -> Any:
         """Return what stands for something that is made over there."""

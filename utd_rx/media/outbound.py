@@ -7,10 +7,10 @@ things what is told to one sink is thinned, in time that does not depend on how 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence, Set
+from typing import Any, Final
 
-from utd_rx.media.thinning import size_of, thinned
+from utd_rx.media.thinning import size_of, thinned, whose
 from utd_rx.media.wire import Beat, ChildLog, Delivery, Message
 
 MANY: Final = 512
@@ -26,7 +26,7 @@ class Outbound:
 
     Args:
         many: As much waits before it is thinned, and afterwards twice as much as was left; counted
-            in things told, and in KiB where they are data.
+            in things told, and in KiB of what they bring.
     """
 
     def __init__(self, many: int = MANY) -> None:
@@ -82,21 +82,26 @@ class Outbound:
     def _merged(self, told: Sequence[Delivery]) -> list[Waiting]:
         """Return deliveries with one for each sink, behind what was told to others before it; where
         they are no batches, as many as are left."""
-        by_sink: dict[int, list[Delivery]] = {}
+        by_sink: dict[int, list[Any]] = {}
         for one in told:
-            by_sink.setdefault(one.sink, []).append(one)
+            by_sink.setdefault(one.sink, []).append(one.batch)
+        minded = whose(item for batches in by_sink.values() for item in _items(batches))
         return [
-            (delivery, ())
-            for sink, deliveries in by_sink.items()
-            for delivery in self._delivered(sink, deliveries)
+            (Delivery(sink, batch), ())
+            for sink, batches in by_sink.items()
+            for batch in _left(batches, minded)
         ]
 
-    def _delivered(self, sink: int, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        batches = [delivery.batch for delivery in deliveries]
-        if isinstance(batches[0], tuple):
-            items = thinned([item for batch in batches for item in batch])
-            return [Delivery(sink, tuple(items))] if items else []
-        return [Delivery(sink, item) for item in thinned(batches)]
+
+def _items(batches: Sequence[Any]) -> Sequence[Any]:
+    is_batch = isinstance(batches[0], tuple)
+    return [item for batch in batches for item in batch] if is_batch else batches
+
+
+def _left(batches: Sequence[Any], minded: Set[str]) -> list[Any]:
+    """Return what is left of what waits for one sink, as it is told."""
+    left = thinned(_items(batches), minded)
+    return left if not isinstance(batches[0], tuple) else [tuple(left)] if left else []
 
 
 def _weight(message: Message) -> int:

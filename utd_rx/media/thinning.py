@@ -2,12 +2,13 @@
 
 State is told again as a whole by each event about it, so of those about one thing the last is
 enough; a snapshot takes the place of everything before it, but for what intents of own tracks
-follow. Data is no state: the newest is kept up to a bound, and what went is counted.
+follow. Of who came and went meanwhile, and of their tracks, no state is left: the newest is told up
+to a bound. Data is no state: the newest is kept up to a bound, and what went is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 from itertools import accumulate
 from typing import Any, Final, TypeVar
@@ -17,11 +18,13 @@ import attrs
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.hosted_speaker import VoiceProgress
 from utd_rx.media.levels import MarkedState
+from utd_rx.media.visits import visits
 from utd_rx.models import events as ev
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.device_state import MicrophoneState, SpeakerState
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.methods import MethodInvocation
+from utd_rx.models.participant import RemoteParticipant
 from utd_rx.ports.crossing import MAX_FAILURES
 from utd_rx.ports.transfers import TransferBegan, TransferEnded, TransferNews, TransferPart
 
@@ -29,6 +32,9 @@ T = TypeVar("T")
 
 MAX_DATA: Final = 4 * 1024 * 1024
 """Bytes of data messages that wait, as `size_of` counts them; likewise the next two."""
+
+MAX_VISITS: Final = 1024 * 1024
+"""Bytes of what tells of people and tracks that came and went."""
 
 MAX_CALL_BYTES: Final = 16 * 1024 * 1024
 """Bytes of calls of a method that wait."""
@@ -60,9 +66,12 @@ OWN: Final = (
 """What happened to the participant's own tracks, or its token, which no snapshot tells."""
 
 
-def thinned(items: Sequence[Any]) -> list[Any]:
-    """Return what of `items`, all of one sink, has to be told."""
+def thinned(items: Sequence[Any], minded: Set[str] = frozenset()) -> list[Any]:
+    """Return what of `items`, all of one sink, has to be told; `minded` are those of whom something
+    waits for other sinks."""
     first = items[0] if items else None
+    if isinstance(first, RoomEvent):
+        return thinned_events(items, minded)
     for kind, rule in RULES.items():
         if isinstance(first, kind):
             return rule(items)
@@ -82,28 +91,46 @@ DATA: Final = (
 
 
 def size_of(item: object) -> int:
-    """Return the bytes, or characters, of data that something told brings, `PER_MESSAGE` with it;
-    0 when it is state."""
-    return PER_MESSAGE + _held(item) if isinstance(item, DATA) else 0
+    """Return the bytes, or characters, that something told brings, `PER_MESSAGE` with it where it
+    is data; 0 for the state of a device, of which little is left."""
+    if isinstance(item, DATA):
+        return PER_MESSAGE + _held(item)
+    return _held(item) if isinstance(item, RoomEvent) else 0
+
+
+def whose(items: Iterable[object]) -> set[str]:
+    """Return whose calls, texts and files begin in these."""
+    found = set()
+    for item in items:
+        match item:
+            case MethodInvocation(caller=identity):
+                found.add(identity)
+            case TransferBegan(info=info):
+                found.add(info.sender)
+    return found
 
 
 def _held(value: object) -> int:
     """Return the bytes, or characters, in a value, at any depth."""
-    match value:
-        case str() | bytes():
-            return len(value)
-        case tuple():
-            return sum(PER_ENTRY + _held(entry) for entry in value)
-        case Mapping():
-            return sum(PER_ENTRY + _held(key) + _held(entry) for key, entry in value.items())
     kind: Any = type(value)
-    held: int = sum(_held(getattr(value, name)) for name in _fields(kind))
-    return held
+    return _scale(kind)(value)
 
 
 @cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in attrs.fields(kind)) if attrs.has(kind) else ()
+def _scale(kind: Any) -> Callable[[Any], int]:
+    """Return what weighs values of a kind: many are weighed in a storm."""
+    if issubclass(kind, str | bytes):
+        return len
+    if issubclass(kind, tuple):
+        return lambda value: sum([PER_ENTRY + _held(entry) for entry in value])
+    if issubclass(kind, Mapping):
+        return lambda value: sum(
+            [PER_ENTRY + _held(key) + _held(entry) for key, entry in value.items()]
+        )
+    names = tuple(one.name for one in attrs.fields(kind)) if attrs.has(kind) else ()
+    if not names:
+        return lambda value: 0
+    return lambda value: sum([_held(getattr(value, name)) for name in names])
 
 
 def _newest(items: Sequence[T], most: int) -> list[T]:
@@ -112,22 +139,78 @@ def _newest(items: Sequence[T], most: int) -> list[T]:
     return list(items[len(items) - sum(size <= most for size in sizes) :])
 
 
-def thinned_events(events: Sequence[RoomEvent]) -> list[RoomEvent]:
-    """Return the events that lead to the same state of the room, data up to its bound."""
-    later = _Later()
-    kept = [event for event in reversed(events) if later.keeps(event)]
-    return later.missed() + kept[::-1]
+def thinned_events(
+    events: Sequence[RoomEvent], minded: Set[str] = frozenset(), room: int = MAX_VISITS
+) -> list[RoomEvent]:
+    """Return the events that lead to the same state of the room, data up to its bound.
+
+    Args:
+        minded: Those of whom it is told that they came and went, as something of theirs waits.
+        room: As `MAX_VISITS`.
+    """
+    data = [n for n, event in enumerate(events) if isinstance(event, DATA)]
+    heard = _newest([events[n] for n in data], MAX_DATA)
+    lost = data[: len(data) - len(heard)]
+    missed = len(lost) + sum(one.count for one in events if isinstance(one, ev.DataMissed))
+    senders = {getattr(one, "sender", None) or getattr(one, "speaker", None) for one in heard}
+    gone = _Gone(events, minded | senders, room)
+    left_out, later = gone.left_out.union(lost), _Later()
+    kept = [
+        gone.amended(n, event)
+        for n, event in reversed(list(enumerate(events)))
+        if n in gone.brief or (n not in left_out and later.keeps(event))
+    ]
+    return [*([ev.DataMissed(missed)] if missed else []), *reversed(kept)]
+
+
+class _Gone:
+    """Visits that are not told, as there is no room or another one follows.
+
+    Attributes:
+        left_out: Where something tells of them that is not told.
+        brief: Where those begin and end of which no more is told than that.
+    """
+
+    def __init__(self, events: Sequence[RoomEvent], minded: Set[str | None], room: int) -> None:
+        self.left_out: set[int] = set()
+        self.brief: set[int] = set()
+        self._silent: dict[str, int] = {}
+        unminded = set[str]()  # as it is told that they have gone, after that
+        for visit in reversed(visits(events)):
+            is_person = not visit.sid
+            if not visit.came_again:
+                room -= sum(PER_MESSAGE + _held(events[n]) for n in visit.told)
+                if room >= 0:
+                    unminded |= {visit.identity} if is_person else set()
+                    continue
+            self.left_out.update(visit.told)
+            if is_person and visit.identity in minded and visit.identity not in unminded:
+                unminded.add(visit.identity)
+                self.brief |= {visit.told[0], visit.told[-1]}
+                continue
+            if visit.was_heard:
+                self._silent.setdefault(visit.identity, visit.told[-1])
+
+    def amended(self, n: int, event: RoomEvent) -> RoomEvent:
+        """Return an event as it is told, as who is not told to have gone has not fallen silent."""
+        match event:
+            case ev.ParticipantConnected(who) if n in self.brief:
+                return ev.ParticipantConnected(RemoteParticipant(who.identity, who.sid))
+            case ev.ActiveSpeakersChanged(identities):
+                speaking = (who for who in identities if self._silent.get(who, -1) < n)
+                return ev.ActiveSpeakersChanged(tuple(speaking))
+        return event
 
 
 class _Later:
     """What is told later, while one looks at what was told before it."""
 
     def __init__(self) -> None:
-        self._room = MAX_DATA
-        self._missed = 0
         self._told: set[tuple[Any, ...]] = set()
         self._whole: dict[str, bool] = {}
         """Of whom all is told again, and whether it is known that they have gone before that."""
+        self._again: dict[tuple[str, str], bool] = {}
+        """Likewise of a track, by whose it is."""
         self._me: str | None = None
         self._has_snapshot = self._was_back = self._was_out = False
 
@@ -135,12 +218,9 @@ class _Later:
         """Whether an event has to be told, though all that came later is."""
         match event:
             case ev.DataReceived() | ev.TranscriptionReceived():
-                self._room -= size_of(event)
-                self._missed += self._room < 0
-                return self._room >= 0
-            case ev.DataMissed(count):
-                self._missed += count
-                return False
+                return True  # what there is room for
+            case ev.DataMissed():
+                return False  # told as one
         about = _about(event)
         is_first = about not in self._told
         self._told.add(about)
@@ -152,6 +232,7 @@ class _Later:
             case ev.Reconnecting():  # while it is out, not all that is told counts
                 self._told = {told for told in self._told if told[0] in OWN}
                 self._whole.clear()
+                self._again.clear()
                 return True
             case ev.Reconnected(snapshot) | ev.RoomMoved(snapshot):
                 self._has_snapshot, self._me = True, snapshot.local.identity
@@ -161,7 +242,15 @@ class _Later:
             case ev.ParticipantDisconnected(identity) if identity in self._whole:
                 has_gone, self._whole[identity] = self._whole[identity], True
                 return not has_gone
-        return is_first and getattr(event, "identity", None) not in self._whole
+            case _ if getattr(event, "identity", None) in self._whole:
+                return False
+            case ev.TrackPublished() | ev.DataTrackPublished() if is_first:
+                self._again[event.identity, event.track.sid] = False
+            case ev.TrackUnpublished() | ev.DataTrackUnpublished():
+                has_gone = self._again.get((event.identity, event.track.sid), not is_first)
+                self._again[event.identity, event.track.sid] = True
+                return not has_gone
+        return is_first
 
     def _is_own_mute(self, event: RoomEvent) -> bool:
         """Whether it is what the participant's own intent follows, which reads no snapshot."""
@@ -174,10 +263,6 @@ class _Later:
         self._was_back |= is_back
         self._was_out |= is_out
         return is_back or is_out
-
-    def missed(self) -> list[RoomEvent]:
-        """Return what tells of the data that is not told."""
-        return [ev.DataMissed(self._missed)] if self._missed else []
 
 
 def _about(event: RoomEvent) -> tuple[Any, ...]:
@@ -247,11 +332,10 @@ def thinned_calls(calls: Sequence[MethodInvocation]) -> list[MethodInvocation]:
 
 
 RULES: Final[dict[Any, Callable[[Any], list[Any]]]] = {
-    RoomEvent: thinned_events,
     MicrophoneState | SpeakerState | MarkedState: thinned_states,
     TransferNews: thinned_transfers,
     DataTrackFrame: thinned_frames,
     MethodInvocation: thinned_calls,
     VoiceProgress: lambda told: list(told[-1:]),
 }
-"""By the kind of what is told; of anything else everything has to be."""
+"""By the kind of what is told, where it is no event; of anything else everything has to be."""

@@ -74,7 +74,8 @@ class MediaStatistics(Value):
             did not take within a second, as its loop was busy: what the app hears, and what its
             own sources make. One of more than 10 ms of 48 kHz counts as several.
         dropped: Samples of what the app said on speakers (`Speaker.voice`, an agent's words) that
-            came faster than the media processes of its loop took them.
+            came faster than the media processes of its loop took them; of live sound also what one
+            had when it died, and what came before the next.
     """
 
     pid: int | None = None
