@@ -15,6 +15,7 @@ import pytest
 from tests.inside.media_house import AT_LAST, IN_TIME, MediaHouse, interrupt, media_house, stopped
 from tests.inside.programs import PATIENCE
 from tests.support.processes import kill_all
+from utd_rx.media.leaving import LEAVE_WITHIN
 from utd_rx.media.process import HURRY, LOOK
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import ParticipantDisconnected, RoomEvent
@@ -57,7 +58,7 @@ async def test_whoever_leaves_beside_a_process_that_stands_still_waits_for_it_no
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     await app.say()
-    async with asyncio.timeout(LOOK + HURRY + house.pace.gone):
+    async with asyncio.timeout(LOOK + HURRY + LEAVE_WITHIN + house.pace.gone):
         assert await app.hear() == "left"
     await house.gone()
     await house.all_ended(children)
