@@ -63,7 +63,8 @@ class AfarVoice:
     ) -> None:
         self._make = make
         self._most = MAX_LATE if is_live else MAX_AHEAD
-        self._unplayed = None if is_live else Unplayed()
+        self.unplayed: Final = None if is_live else Unplayed()
+        """What is kept for the next process."""
         self._gain = check_gain(gain)
         self._lock = threading.Lock()
         self._told = ProgressReader()
@@ -110,7 +111,7 @@ class AfarVoice:
                 return
             was_flooded, is_flooded = self._is_flooded, self._ahead() >= self._most
             self._is_flooded = is_flooded
-            if is_flooded or (self._far is None and self._unplayed is None):
+            if is_flooded or (self._far is None and self.unplayed is None):
                 self.dropped += len(frame.samples)
             else:
                 self._feed(frame)
@@ -142,7 +143,7 @@ class AfarVoice:
         stop = far.listen(told)
         with self._lock:
             self._far, self._told, self._stop = far, told, stop
-            for frame in self._unplayed or ():
+            for frame in self.unplayed or ():
                 far.feed(frame.samples, frame.sample_rate, frame.at)
 
     def lost(self) -> None:
@@ -150,11 +151,11 @@ class AfarVoice:
         with self._lock:
             self._stop()
             left = self._left()
-            if self._unplayed is None:
+            if self.unplayed is None:
                 self.dropped += round(left * self._sample_rate)
                 self._fed = 0.0
             else:
-                self._fed = self._unplayed.restart(self._fed - left)
+                self._fed = self.unplayed.restart(self._fed - left)
             self._far, self._stop = None, lambda: None
             self._before += self._told.newest.position
             self._told, self._flushes = ProgressReader(), 0
@@ -167,29 +168,29 @@ class AfarVoice:
     def _feed(self, frame: AudioFrame) -> None:
         self._fed += frame.duration
         self._sample_rate = frame.sample_rate
-        if self._unplayed is not None:
-            self._unplayed.push(frame, self._fed)
+        if self.unplayed is not None:
+            self.unplayed.push(frame, self._fed)
         if self._far is not None:
             self._far.feed(frame.samples, frame.sample_rate, frame.at)
 
     def _forget(self) -> None:
         self._fed = 0.0
-        if self._unplayed is not None:
-            self._unplayed.clear()
+        if self.unplayed is not None:
+            self.unplayed.clear()
 
     def _left(self) -> float:
         """Return the seconds that are left to go into the mix, and keep nothing else."""
         told, left = self._told.newest, self._fed
         if told.flushes == self._flushes:
             left += told.waiting - told.fed
-        if self._unplayed is not None:
-            self._unplayed.played(self._fed - left)
+        if self.unplayed is not None:
+            self.unplayed.played(self._fed - left)
         return left if left > SLACK else 0.0
 
     def _ahead(self) -> float:
         """Return the seconds that are bounded: what is live waits in the process no longer than
         that has room for."""
-        if self._unplayed is None:
+        if self.unplayed is None:
             return self._on_its_way()
         return max(self._on_its_way(), self._left())
 
