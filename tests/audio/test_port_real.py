@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -23,13 +24,21 @@ class CableWorld:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._is_away = False
 
     async def lose(self) -> None:
         for kind in ("sink-input", "source-output"):
             self._bench.kill_streams(kind)
 
+    async def take_away(self) -> None:
+        await asyncio.to_thread(self._bench.stop_daemon)
+        self._is_away = True
+
     async def bring_back(self) -> None:
-        """Nothing: only the streams were killed, and those are opened anew at once."""
+        """Start the sound server; streams that were killed are opened anew at once."""
+        if self._is_away:
+            self._is_away = False
+            await asyncio.to_thread(self._bench.start_daemon)
 
     async def sound(self) -> None:
         """Nothing: there is a tone."""
@@ -41,6 +50,8 @@ class TestCables(AudioContract):
         speaker = kept(Speaker(CABLE_A))
         await speaker.open()
         kept(await ToneSource().open(speaker.voice("tone")))
-        made = AudioBench(port(), CableWorld(bench))
+        world = CableWorld(bench)
+        made = AudioBench(port(), world)
         yield made
+        await world.bring_back()
         await made.close()

@@ -33,6 +33,8 @@ class CardsWorld:
         for stream in (*self._cards.inputs, *self._cards.outputs):
             stream.is_active = False
 
+    take_away = lose
+
     async def bring_back(self) -> None:
         self._cards.refusal = None
 

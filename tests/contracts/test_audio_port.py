@@ -71,6 +71,8 @@ class FakeWorld:
         for direction in AudioDirection:
             self.audio.unplug(self.first, direction)
 
+    take_away = lose
+
     async def bring_back(self) -> None:
         for device in set(self._gone) - set(self.audio.devices):
             self.audio.plug_in(device)
@@ -143,6 +145,7 @@ class FarWorld:
 
     def __init__(self, there: Any) -> None:
         self.lose, self.bring_back, self.sound = there.lose, there.bring_back, there.sound
+        self.take_away = there.take_away
 
 
 # -- WebRTC's own device module -----------------------------------------------------------------
@@ -155,6 +158,8 @@ class ModuleWorld:
 
     async def lose(self) -> None:
         pytest.skip("it takes a track to notice that")
+
+    take_away = lose
 
     async def bring_back(self) -> None:
         raise NotImplementedError
