@@ -37,6 +37,7 @@ async def test_so_it_does_where_it_was_about_to_join_again() -> None:
     await stage.room.disconnect()
     assert stage.now is not again
     assert (stage.now.tokens, stage.now.is_connected) == (["token-1"], False)
+    again.gate.set()
     assert not again.is_connected
     assert len(stage.hosts) == 2
 
