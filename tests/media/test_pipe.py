@@ -139,7 +139,7 @@ async def test_what_cannot_be_written_is_told_who_posts_and_its_descriptors_are_
 ) -> None:
     near, far = ends
     handed = os.pipe()
-    with pytest.raises(Exception, match="pickle|local object"):
+    with pytest.raises(Exception, match=r"pickle|local object"):
         near.pipe.post(Delivery(1, (lambda: None,)), handed)
     assert not any(map(is_open, handed))
     near.pipe.post(Delivery(2, ()))
