@@ -219,7 +219,9 @@ async def test_a_device_that_is_away_as_well_has_failed_until_it_is_back(deaths:
         await turns(20)
     assert len(desk.hosts) == 1 + deaths
     assert all(state.failure is not None for state in told.told[before:])
-    assert told.told[-1].failure.code is UTDErrorCode.NOT_FOUND  # type: ignore[union-attr]
+    failure = told.told[-1].failure
+    assert failure is not None
+    assert failure.code is UTDErrorCode.NOT_FOUND
     desk.audios[-1].plug_in(SECOND)
     back = await told.until(lambda state: state.device is not None, after=before)
     assert (back.device, back.failure) == (SECOND, None)

@@ -103,7 +103,7 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         self.at_once = max(WORK, block / 2)
         self._steps = 0
         self._lead = 0  # samples that the ring holds beyond a block
-        self._chunks: dict[int, int] = {}
+        self._chunks: dict[int, int] = {}  # by the number of voices
         self._calm = CALM
         self._trusted_at = 0.0  # the lead has been the least one since long ago
         self._underrun_seen = 0

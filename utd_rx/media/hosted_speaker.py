@@ -131,18 +131,18 @@ class _Following(LevelSink):
         if self._begun is not None:
             self._begun.cancel()
 
-    def _look_again(self, before: float) -> None:
-        self._tell(is_moving=self._speaker.position != before)
-
-    def _tell(self, *, is_moving: bool) -> None:
-        self._sink(SpeakerPosition(self._speaker.position, time.monotonic(), is_moving))
-
     def marked(self, state: SpeakerState) -> SpeakerState:
         """See `LevelSink`."""
         return state
 
     def take_level(self, state: SpeakerState) -> None:
         """See `LevelSink`."""
+
+    def _look_again(self, before: float) -> None:
+        self._tell(is_moving=self._speaker.position != before)
+
+    def _tell(self, *, is_moving: bool) -> None:
+        self._sink(SpeakerPosition(self._speaker.position, time.monotonic(), is_moving))
 
 
 class HostedTap:
