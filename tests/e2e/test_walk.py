@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import utd_rx
 from tests.e2e.house import PATIENCE, House
 from utd_rx.models.seats import UTDSeatGrid
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
-HERE = "utd_rx/"
+HERE = f"{Path(utd_rx.__file__).parent}/"  # a clone may be called so, too
 
 
 def stack(frame: FrameType | None) -> tuple[str, ...]:
